@@ -1,0 +1,1 @@
+"""Folds usage events into rollups and answers usage queries."""

@@ -1,0 +1,1 @@
+"""Accepts usage events and makes them exact."""

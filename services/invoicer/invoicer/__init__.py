@@ -1,0 +1,1 @@
+"""Closes periods, issues and renders invoices."""

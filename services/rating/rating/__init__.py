@@ -1,0 +1,1 @@
+"""Tenants, plans, prices and subscriptions; rates usage into charges."""

@@ -1,0 +1,1 @@
+"""Evaluates rules on usage and publishes decisions to the edges."""

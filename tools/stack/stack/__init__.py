@@ -1,0 +1,1 @@
+"""Brings the servers and the services up on one machine."""
