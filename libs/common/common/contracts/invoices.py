@@ -1,0 +1,27 @@
+"""billing.invoices: what became of each invoice, in order."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from common.bus.types import Record
+from common.contracts import wire
+
+
+class InvoiceChange(wire.Contract, frozen=True, kw_only=True):
+    """An invoice reached `state` (draft, finalised, paid, void) at `at`; `total` is rounded."""
+
+    tenant: str
+    invoice: str
+    number: str | None = None
+    state: str
+    currency: str
+    total: Decimal
+    period_from: datetime
+    period_to: datetime
+    at: datetime
+    revision: int = 0
+
+
+def invoice_record(change: InvoiceChange) -> Record:
+    """The record of a change, under the tenant."""
+    return wire.record(change.tenant, change)
