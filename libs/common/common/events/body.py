@@ -1,0 +1,256 @@
+"""From the bytes of a request to its elements, each as untouched bytes.
+
+Compressed bodies are inflated as a stream under a cap; one event, an array and
+newline-delimited events are told apart by the media type and the first character.
+"""
+
+import re
+import zlib
+from typing import Final, Literal
+
+import msgspec
+import zstandard
+
+from common.events import limits
+
+Shape = Literal["one", "array", "lines", "any"]
+
+MEDIA_TYPES: Final[dict[str, Shape]] = {
+    "application/cloudevents+json": "one",
+    "application/cloudevents-batch+json": "array",
+    "application/json": "any",
+    "application/x-ndjson": "lines",
+    "application/ndjson": "lines",
+    "application/jsonl": "lines",
+    "": "any",
+}
+_INFLATE_STEP: Final = 1024 * 1024
+
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_any: Final = msgspec.json.Decoder(msgspec.Raw)
+# Strings as wholes, and the characters that make up the structure. A quote that opens no
+# complete string is matched alone. Possessive, so the scan is linear.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
+
+
+class BodyError(Exception):
+    """The body as a whole cannot be taken, and none of it was.
+
+    `status`: 400, 413 or 415. `code`: stable. `str()`: a sentence for the caller.
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+def too_large(limit: int = limits.BODY_BYTES) -> BodyError:
+    """The answer to a body that is, or would become, longer than `limit` bytes."""
+    return BodyError(413, "body_too_large", f"bodies may have {limit} bytes decoded; send less")
+
+
+def decompress(body: bytes, encoding: str | None, limit: int = limits.BODY_BYTES) -> bytes:
+    """The body behind a `Content-Encoding` of identity, gzip or zstd; at most `limit` bytes.
+
+    A size that the compressed form itself states is checked before anything is inflated.
+    Raises `BodyError` 413 (too large), 415 (another encoding), 400 (broken or cut off).
+    """
+    match (encoding or "identity").strip().lower():
+        case "identity":
+            decoded = body
+        case "gzip" | "x-gzip":
+            decoded = _gunzip(body, limit)
+        case "zstd":
+            decoded = _unzstd(body, limit)
+        case _:
+            raise BodyError(
+                415, "unsupported_encoding", "Content-Encoding may be identity, gzip or zstd"
+            )
+    if len(decoded) > limit:
+        raise too_large(limit)
+    return decoded
+
+
+def elements(body: bytes, content_type: str | None) -> list[bytes]:
+    """The elements of a decoded body, in order, untouched but for surrounding white space.
+
+    A line of newline-delimited events is an element whatever it holds; so is an element of an
+    array, as far as the array's structure can be followed. Raises `BodyError` 400, 413, 415.
+    """
+    shape = _shape(content_type)
+    start = body.lstrip()[:1] if body[:1] in b" \t\r\n" else body[:1]
+    if shape == "lines":
+        return _lines(body)
+    if start == b"[" and shape != "one":
+        return _elements_of_array(body)
+    if start == b"{" and shape != "array":
+        return _one_or_lines(body, sniff=shape == "any")
+    if not start:
+        raise BodyError(400, "empty_body", "the body is empty")
+    expected = {"one": "one JSON object", "array": "a JSON array"}.get(
+        shape, "one event, an array of events, or one event a line"
+    )
+    raise BodyError(400, "invalid_json", f"the body must be {expected}")
+
+
+def _shape(content_type: str | None) -> Shape:
+    media_type, _, parameters = (content_type or "").partition(";")
+    shape = MEDIA_TYPES.get(media_type.strip().lower())
+    if shape is None:
+        known = ", ".join(sorted(filter(None, MEDIA_TYPES)))
+        raise BodyError(415, "unsupported_media_type", f"Content-Type may be one of {known}")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            if value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+                raise BodyError(415, "unsupported_media_type", "the charset must be utf-8")
+    return shape
+
+
+def _one_or_lines(body: bytes, *, sniff: bool) -> list[bytes]:
+    try:
+        return [bytes(_any.decode(body))]
+    except RecursionError:
+        raise BodyError(400, "too_deep", "the event is nested too deeply to be read") from None
+    except ValueError as error:
+        first = body.strip().split(b"\n", 1)
+        if sniff and len(first) == 2 and _is_json(first[0]):
+            return _lines(body)
+        raise BodyError(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _any.decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _lines(body: bytes) -> list[bytes]:
+    if body.count(b"\n") > limits.BODY_EVENTS:
+        raise _too_many()
+    return [line for part in body.split(b"\n") if (line := part.strip())]
+
+
+def _elements_of_array(body: bytes) -> list[bytes]:
+    # Commas bound the number of elements from above; an array of a million zeros is refused
+    # before it becomes a million objects.
+    if len(body) > limits.DENSE_BODY_BYTES and body.count(b",") > len(body) // 4:
+        raise _too_many()
+    try:
+        found = _array.decode(body)
+    except (ValueError, RecursionError) as error:
+        if len(body) > limits.TOLERANT_BODY_BYTES:
+            raise _broken_array(str(error)) from None
+        return _split_array(body)
+    if len(found) > limits.BODY_EVENTS:
+        raise _too_many()
+    return [bytes(raw) for raw in found]
+
+
+def _split_array(body: bytes) -> list[bytes]:
+    """The elements of an array that is not JSON as a whole, by its brackets and commas alone."""
+    found: list[bytes] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(body):
+        match token.group():
+            case b"[" | b"{":
+                depth += 1
+                if depth == 1:
+                    start = token.end()
+                continue
+            case b"," if depth == 1:
+                pass
+            case b"]" | b"}":
+                depth -= 1
+                if depth > 0:
+                    continue
+            case b'"':
+                raise _broken_array("a string has no end")
+            case _:
+                continue
+        element = body[start : token.start()].strip()
+        if not element:
+            raise _broken_array("an element is empty")
+        found.append(element)
+        if len(found) > limits.BODY_EVENTS:
+            raise _too_many()
+        start = token.end()
+        if depth == 0:
+            break
+    if depth != 0 or body[start:].strip() or body[start - 1 : start] != b"]":
+        raise _broken_array("its brackets do not match")
+    return found
+
+
+def _broken_array(detail: str) -> BodyError:
+    return BodyError(400, "invalid_json", f"the body is not a JSON array: {detail}")
+
+
+def _too_many() -> BodyError:
+    return BodyError(
+        413, "too_many_events", f"a body may hold {limits.BODY_EVENTS} events; send fewer"
+    )
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    # The trailer states the size of the last member modulo 2^32. It may lie, so the stream is
+    # capped as well.
+    if len(body) >= 18 and int.from_bytes(body[-4:], "little") > limit:
+        raise too_large(limit)
+    parts: list[bytes] = []
+    total = 0
+    rest = body
+    try:
+        while rest:
+            member = zlib.decompressobj(wbits=31)
+            while not member.eof:
+                part = member.decompress(rest, min(_INFLATE_STEP, limit + 1 - total))
+                rest = member.unused_data if member.eof else member.unconsumed_tail
+                total += len(part)
+                if total > limit:
+                    raise too_large(limit)
+                if not part and not rest and not member.eof:
+                    raise _broken("gzip", "it ends too early")
+                parts.append(part)
+    except zlib.error as error:
+        raise _broken("gzip", str(error)) from None
+    if not body:
+        raise _broken("gzip", "it is empty")
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    try:
+        stated = zstandard.frame_content_size(body)
+        if stated > limit:
+            raise too_large(limit)
+        parts: list[bytes] = []
+        total = 0
+        rest = body
+        while rest:
+            frame = zstandard.ZstdDecompressor(max_window_size=limits.BODY_BYTES).decompressobj()
+            # Fed in small pieces: one piece cannot inflate past what the next check allows by
+            # more than its own ratio, and a frame that states its size has been checked.
+            for at in range(0, len(rest), 1024):
+                part = frame.decompress(rest[at : at + 1024])
+                total += len(part)
+                if total > limit:
+                    raise too_large(limit)
+                parts.append(part)
+                if frame.eof:
+                    rest = frame.unused_data + rest[at + 1024 :]
+                    break
+            else:
+                raise _broken("zstd", "it ends too early")
+    except zstandard.ZstdError as error:
+        raise _broken("zstd", str(error)) from None
+    if not body:
+        raise _broken("zstd", "it is empty")
+    return b"".join(parts)
+
+
+def _broken(name: str, detail: str) -> BodyError:
+    return BodyError(400, "invalid_encoding", f"the body is not {name}: {detail}")

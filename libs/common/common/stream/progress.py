@@ -1,0 +1,222 @@
+"""Leases and positions in PostgreSQL: who owns a partition, and what of it has taken effect.
+
+`Progress` is the protocol that the processor runs on; a model of it in memory serves simulation.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+import asyncpg
+
+from common.stream.position import Position
+
+
+class Fenced(Exception):
+    """Somebody else owns the partition, or the position is not what was expected. Nothing of the
+    step was written; forget the partition."""
+
+
+class Session(Protocol):
+    """The connection of one partition's owner."""
+
+    connection: Any
+
+    def step(
+        self, expected: Position, moved: Position, lease_seconds: float
+    ) -> AbstractAsyncContextManager[Any]:
+        """A transaction that compares the position with `expected`, moves it to `moved`, renews
+        the lease, and commits when the block ends. Raises `Fenced` before the block runs.
+
+        When the commit itself raises, its outcome is unknown: drop the session and claim again.
+        """
+        ...
+
+    async def release(self, position: Position) -> None:
+        """Give the lease back, keeping `emitted_offset`; does nothing when fenced."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Progress(Protocol):
+    """Leases of the partitions of one topic."""
+
+    async def heartbeat(self, topic: str, worker: str, lease_seconds: float) -> int:
+        """Say that `worker` lives, and return how many workers of the topic live."""
+        ...
+
+    async def leave(self, topic: str, worker: str) -> None:
+        """Say that `worker` has gone."""
+        ...
+
+    async def claim(
+        self, topic: str, partition: int, worker: str, lease_seconds: float, beginning: int
+    ) -> Position | None:
+        """Take the partition if it is free, expired or `worker`'s own; None otherwise.
+
+        The epoch grows, so whoever held it before can commit no more. A partition never claimed
+        starts at `beginning`.
+        """
+        ...
+
+    async def session(self) -> Session:
+        """A connection for a partition's owner."""
+        ...
+
+
+class PostgresProgress:
+    """`Progress` in the kernel's tables of `schema`; expiry is judged by the database's clock."""
+
+    def __init__(self, pool: asyncpg.Pool, schema: str, database_url: str) -> None:
+        self._pool, self._schema, self._url = pool, schema, database_url
+
+    async def heartbeat(self, topic: str, worker: str, lease_seconds: float) -> int:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                f"""
+                INSERT INTO {self._schema}.workers (topic, worker, expires_at)
+                VALUES ($1, $2, now() + make_interval(secs => $3))
+                ON CONFLICT (topic, worker) DO UPDATE SET expires_at = excluded.expires_at
+                """,
+                topic,
+                worker,
+                lease_seconds,
+            )
+            await connection.execute(
+                f"DELETE FROM {self._schema}.workers WHERE expires_at < now() - interval '1 hour'"
+            )
+            live: int = await connection.fetchval(
+                f"SELECT count(*) FROM {self._schema}.workers"
+                " WHERE topic = $1 AND expires_at > now()",
+                topic,
+            )
+        return live
+
+    async def leave(self, topic: str, worker: str) -> None:
+        await self._pool.execute(
+            f"DELETE FROM {self._schema}.workers WHERE topic = $1 AND worker = $2", topic, worker
+        )
+
+    async def claim(
+        self, topic: str, partition: int, worker: str, lease_seconds: float, beginning: int
+    ) -> Position | None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                f"""
+                INSERT INTO {self._schema}.partition_progress
+                    (topic, partition, next_offset, emitted_offset)
+                VALUES ($1, $2, $3, $3)
+                ON CONFLICT DO NOTHING
+                """,
+                topic,
+                partition,
+                beginning,
+            )
+            row = await connection.fetchrow(
+                f"""
+                UPDATE {self._schema}.partition_progress
+                SET owner = $3,
+                    epoch = epoch + 1,
+                    lease_expires_at = now() + make_interval(secs => $4)
+                WHERE topic = $1
+                  AND partition = $2
+                  AND (owner IS NULL OR owner = $3 OR lease_expires_at < now())
+                RETURNING topic, partition, epoch, next_offset, emitted_offset,
+                          seen, watermarks, inputs, watermark_ms
+                """,
+                topic,
+                partition,
+                worker,
+                lease_seconds,
+            )
+        return position_of(row) if row is not None else None
+
+    async def session(self) -> Session:
+        from common.db import connect
+
+        return _PostgresSession(await connect(self._url), self._schema)
+
+
+class _PostgresSession:
+    def __init__(self, connection: asyncpg.Connection, schema: str) -> None:
+        self.connection = connection
+        self._schema = schema
+
+    @asynccontextmanager
+    async def step(
+        self, expected: Position, moved: Position, lease_seconds: float
+    ) -> AsyncIterator[asyncpg.Connection]:
+        async with self.connection.transaction():
+            # The compare-and-set comes first: it locks the row, so a zombie never writes beside
+            # its successor, and everything after it is either committed with it or not at all.
+            status = await self.connection.execute(
+                f"""
+                UPDATE {self._schema}.partition_progress
+                SET next_offset = $5,
+                    emitted_offset = $6,
+                    seen = $7,
+                    watermarks = $8,
+                    inputs = $9,
+                    watermark_ms = $10,
+                    lease_expires_at = now() + make_interval(secs => $11)
+                WHERE topic = $1
+                  AND partition = $2
+                  AND epoch = $3
+                  AND next_offset = $4
+                """,
+                expected.topic,
+                expected.partition,
+                expected.epoch,
+                expected.next_offset,
+                moved.next_offset,
+                moved.emitted_offset,
+                dict(moved.seen),
+                dict(moved.watermarks),
+                moved.inputs,
+                moved.watermark_ms,
+                lease_seconds,
+            )
+            if status != "UPDATE 1":
+                raise Fenced(f"{expected.topic}/{expected.partition} epoch {expected.epoch}")
+            yield self.connection
+
+    async def release(self, position: Position) -> None:
+        await self.connection.execute(
+            f"""
+            UPDATE {self._schema}.partition_progress
+            SET owner = NULL,
+                lease_expires_at = NULL,
+                emitted_offset = greatest(emitted_offset, $4)
+            WHERE topic = $1
+              AND partition = $2
+              AND epoch = $3
+            """,
+            position.topic,
+            position.partition,
+            position.epoch,
+            position.emitted_offset,
+        )
+
+    async def close(self) -> None:
+        try:
+            await self.connection.close(timeout=2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.connection.terminate()
+
+
+def position_of(row: asyncpg.Record) -> Position:
+    """A row of partition_progress as a position."""
+    return Position(
+        topic=row["topic"],
+        partition=row["partition"],
+        epoch=row["epoch"],
+        next_offset=row["next_offset"],
+        emitted_offset=row["emitted_offset"],
+        seen={int(origin): offset for origin, offset in row["seen"].items()},
+        watermarks={int(origin): at for origin, at in row["watermarks"].items()},
+        inputs=row["inputs"],
+        watermark_ms=row["watermark_ms"],
+    )
