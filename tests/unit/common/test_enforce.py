@@ -162,6 +162,15 @@ def test_a_decision_survives_the_wire() -> None:
     assert decode_decision(encode(decision)) == decision
 
 
+def test_a_dear_request_spends_more_and_one_beyond_the_burst_never_passes() -> None:
+    book = book_with(denied(state="throttle", rate=Decimal(1), burst=3))
+    assert book.check("acme", NOW_NS, cost=2).allowed
+    refused = book.check("acme", NOW_NS, cost=2)
+    assert (refused.allowed, refused.retry_after) == (False, 1)
+    never = book.check("acme", NOW_NS, cost=4)
+    assert (never.allowed, never.retry_after) == (False, None)
+
+
 def test_a_rate_below_or_at_zero_is_refused() -> None:
     for rate in ("0", "-1", "NaN", "Infinity"):
         with pytest.raises(ValueError, match="rate must be"):
@@ -193,4 +202,6 @@ def test_a_clock_that_steps_never_locks_out_longer_than_a_bucket(burst: int, ste
     limiter = Gcra(Decimal(10), burst)
     while limiter.admit(NOW_NS) == 0:
         pass
-    assert limiter.admit(NOW_NS + step_ns) <= limiter.interval_ns * burst
+    wait_ns = limiter.admit(NOW_NS + step_ns)
+    assert wait_ns is not None
+    assert wait_ns <= limiter.interval_ns * burst

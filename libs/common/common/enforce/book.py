@@ -92,13 +92,13 @@ class Book:
         """Nanoseconds since the centre last spoke; None when it never did."""
         return None if self._heard_ns is None else max(0, now_ns - self._heard_ns)
 
-    def check(self, tenant: str, now_ns: int, action: str = "all") -> Verdict:
-        """The verdict for one request of `tenant`; spends one unit when it is throttled."""
+    def check(self, tenant: str, now_ns: int, action: str = "all", cost: int = 1) -> Verdict:
+        """The verdict for one request of `tenant`; spends `cost` units when it is throttled."""
         entry = self._entries.get((tenant, action))
         if entry is None:
             return ALLOWED
         if self._heard_ns is None or now_ns - self._heard_ns > self._silence_ns:
-            answer = self._without_centre(entry, now_ns)
+            answer = self._without_centre(entry, now_ns, cost)
             if answer is not None:
                 return answer
         if entry.expires_ns is not None and now_ns >= entry.expires_ns:
@@ -108,7 +108,7 @@ class Book:
             return entry.allowed
         if state == "deny":
             return _refused(entry, entry.decision.status, now_ns)
-        return _limited(entry, entry.limiter, now_ns)
+        return _limited(entry, entry.limiter, now_ns, cost)
 
     def _put(self, decision: Decision, limiter: Gcra | None) -> None:
         self._entries[decision.tenant, decision.action] = _Entry(
@@ -125,7 +125,7 @@ class Book:
         )
         self.revision = max(self.revision, decision.revision)
 
-    def _without_centre(self, entry: _Entry, now_ns: int) -> Verdict | None:
+    def _without_centre(self, entry: _Entry, now_ns: int, cost: int) -> Verdict | None:
         """The failure policy's verdict; None when the last known decision still answers."""
         policy = entry.decision.on_failure
         if policy is None or policy.kind == "last_known":
@@ -147,7 +147,7 @@ class Book:
         limiter = self._safe.get(key)
         if limiter is None:
             limiter = self._safe[key] = Gcra(policy.rate, policy.burst or 1)
-        return _limited(entry, limiter, now_ns)
+        return _limited(entry, limiter, now_ns, cost)
 
 
 def _limiter(old: Gcra | None, decision: Decision) -> Gcra | None:
@@ -159,16 +159,16 @@ def _limiter(old: Gcra | None, decision: Decision) -> Gcra | None:
     return old
 
 
-def _limited(entry: _Entry, limiter: Gcra | None, now_ns: int) -> Verdict:
+def _limited(entry: _Entry, limiter: Gcra | None, now_ns: int, cost: int) -> Verdict:
     if limiter is None:
         return entry.allowed
-    wait_ns = limiter.admit(now_ns)
+    wait_ns = limiter.admit(now_ns, cost)
     if wait_ns == 0:
         return entry.allowed
     return Verdict(
         allowed=False,
         status=429,
-        retry_after=_seconds(wait_ns),
+        retry_after=None if wait_ns is None else _seconds(wait_ns),
         decision=entry.decision,
         reason=entry.decision.reason,
         shadow=entry.allowed.shadow,

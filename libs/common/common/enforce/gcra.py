@@ -37,19 +37,23 @@ class Gcra:
         self.interval_ns = interval_ns(rate)
         self.burst = burst
 
-    def admit(self, now_ns: int) -> int:
-        """Spend one unit if there is one.
+    def admit(self, now_ns: int, cost: int = 1) -> int | None:
+        """Spend `cost` units (>= 0) if there are as many.
 
-        Returns 0 when it was spent, otherwise the nanoseconds until the next unit; a refusal
-        changes nothing, so waiting callers do not push each other back.
+        Returns 0 when they were spent, otherwise the nanoseconds until they are there; None when
+        they never are, because `cost` is more than a full bucket. A refusal changes nothing, so
+        waiting callers do not push each other back.
         """
+        if cost > self.burst:
+            return None
         window_ns = self.interval_ns * self.burst
         # A clock that stepped back must not lock the caller out for longer than a full bucket.
         tat_ns = min(max(self.tat_ns, now_ns), now_ns + window_ns)
-        wait_ns = tat_ns + self.interval_ns - window_ns - now_ns
+        spent_ns = tat_ns + self.interval_ns * cost
+        wait_ns = spent_ns - window_ns - now_ns
         if wait_ns > 0:
             return wait_ns
-        self.tat_ns = tat_ns + self.interval_ns
+        self.tat_ns = spent_ns
         return 0
 
     def remaining(self, now_ns: int) -> int:
