@@ -5,13 +5,13 @@ newline-delimited events are told apart by the media type and the first characte
 """
 
 import re
-import zlib
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
-import zstandard
 
 from common.events import limits
+from common.events.inflate import Broken, TooLarge, gunzip, unzstd
 
 Shape = Literal["one", "array", "lines", "any"]
 
@@ -24,7 +24,6 @@ MEDIA_TYPES: Final[dict[str, Shape]] = {
     "application/jsonl": "lines",
     "": "any",
 }
-_INFLATE_STEP: Final = 1024 * 1024
 
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _any: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -60,9 +59,9 @@ def decompress(body: bytes, encoding: str | None, limit: int = limits.BODY_BYTES
         case "identity":
             decoded = body
         case "gzip" | "x-gzip":
-            decoded = _gunzip(body, limit)
+            decoded = _inflated(gunzip, "gzip", body, limit)
         case "zstd":
-            decoded = _unzstd(body, limit)
+            decoded = _inflated(unzstd, "zstd", body, limit)
         case _:
             raise BodyError(
                 415, "unsupported_encoding", "Content-Encoding may be identity, gzip or zstd"
@@ -70,6 +69,15 @@ def decompress(body: bytes, encoding: str | None, limit: int = limits.BODY_BYTES
     if len(decoded) > limit:
         raise too_large(limit)
     return decoded
+
+
+def _inflated(inflate: Callable[[bytes, int], bytes], name: str, body: bytes, limit: int) -> bytes:
+    try:
+        return inflate(body, limit)
+    except TooLarge:
+        raise too_large(limit) from None
+    except Broken as error:
+        raise BodyError(400, "invalid_encoding", f"the body is not {name}: {error}") from None
 
 
 def elements(body: bytes, content_type: str | None) -> list[bytes]:
@@ -102,9 +110,9 @@ def _shape(content_type: str | None) -> Shape:
         raise BodyError(415, "unsupported_media_type", f"Content-Type may be one of {known}")
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            if value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
-                raise BodyError(415, "unsupported_media_type", "the charset must be utf-8")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8", "us-ascii"):
+            raise BodyError(415, "unsupported_media_type", "the charset must be utf-8")
     return shape
 
 
@@ -193,64 +201,3 @@ def _too_many() -> BodyError:
     return BodyError(
         413, "too_many_events", f"a body may hold {limits.BODY_EVENTS} events; send fewer"
     )
-
-
-def _gunzip(body: bytes, limit: int) -> bytes:
-    # The trailer states the size of the last member modulo 2^32. It may lie, so the stream is
-    # capped as well.
-    if len(body) >= 18 and int.from_bytes(body[-4:], "little") > limit:
-        raise too_large(limit)
-    parts: list[bytes] = []
-    total = 0
-    rest = body
-    try:
-        while rest:
-            member = zlib.decompressobj(wbits=31)
-            while not member.eof:
-                part = member.decompress(rest, min(_INFLATE_STEP, limit + 1 - total))
-                rest = member.unused_data if member.eof else member.unconsumed_tail
-                total += len(part)
-                if total > limit:
-                    raise too_large(limit)
-                if not part and not rest and not member.eof:
-                    raise _broken("gzip", "it ends too early")
-                parts.append(part)
-    except zlib.error as error:
-        raise _broken("gzip", str(error)) from None
-    if not body:
-        raise _broken("gzip", "it is empty")
-    return b"".join(parts)
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    try:
-        stated = zstandard.frame_content_size(body)
-        if stated > limit:
-            raise too_large(limit)
-        parts: list[bytes] = []
-        total = 0
-        rest = body
-        while rest:
-            frame = zstandard.ZstdDecompressor(max_window_size=limits.BODY_BYTES).decompressobj()
-            # Fed in small pieces: one piece cannot inflate past what the next check allows by
-            # more than its own ratio, and a frame that states its size has been checked.
-            for at in range(0, len(rest), 1024):
-                part = frame.decompress(rest[at : at + 1024])
-                total += len(part)
-                if total > limit:
-                    raise too_large(limit)
-                parts.append(part)
-                if frame.eof:
-                    rest = frame.unused_data + rest[at + 1024 :]
-                    break
-            else:
-                raise _broken("zstd", "it ends too early")
-    except zstandard.ZstdError as error:
-        raise _broken("zstd", str(error)) from None
-    if not body:
-        raise _broken("zstd", "it is empty")
-    return b"".join(parts)
-
-
-def _broken(name: str, detail: str) -> BodyError:
-    return BodyError(400, "invalid_encoding", f"the body is not {name}: {detail}")
