@@ -10,7 +10,9 @@ from common.contracts.rollups import Aggregate
 Aggregation = Literal["count", "sum", "min", "max", "avg", "latest", "unique_count"]
 AGGREGATIONS: Final[tuple[str, ...]] = get_args(Aggregation)
 
-EXACT: Final = Context(prec=1000, Emax=10_000, Emin=-10_000, traps=[InvalidOperation, Overflow, Inexact])
+EXACT: Final = Context(
+    prec=1000, Emax=10_000, Emin=-10_000, traps=[InvalidOperation, Overflow, Inexact]
+)
 """Sums in this context are exact or raise; 1000 digits are never reached by 38-digit values."""
 AVERAGE_DIGITS: Final = Context(prec=38)
 """An average need not be representable: it is given to 38 significant digits."""

@@ -91,6 +91,15 @@ class Follower(Generic[V]):
             self.items.pop(key, None)
             value = None
         else:
-            value = self.items[key] = self._decode(message.value)
+            value = self._decode(message.value)
+            known = self.items.get(key)
+            if known is not None and _revision(value) < _revision(known):
+                return  # a publisher that had lost its lease was late
+            self.items[key] = value
         if self._on_change is not None:
             self._on_change(key, value)
+
+
+def _revision(value: object) -> int:
+    """How new a value is; values without a revision are as new as their place in the log."""
+    return getattr(value, "revision", 0)

@@ -27,7 +27,7 @@ _decoders: dict[type, msgspec.json.Decoder] = {}  # type: ignore[type-arg]
 
 
 def encode(value: Contract) -> bytes:
-    """JSON of `value`: decimals as strings, keys in a fixed order, so equal values give equal bytes."""
+    """JSON of `value`: decimals as strings and a fixed order, so equal values give equal bytes."""
     return _encoder.encode(value)
 
 

@@ -15,10 +15,14 @@ REPEATED = Counter(
     ["topic"],
 )
 FENCED = Counter(
-    "tollgate_stage_fenced_total", "Steps refused because another worker owns the partition.", ["topic"]
+    "tollgate_stage_fenced_total",
+    "Steps refused because another worker owns the partition.",
+    ["topic"],
 )
 GAPS = Counter(
-    "tollgate_stage_gaps_total", "Stops because offsets were missing. Any is an emergency.", ["topic"]
+    "tollgate_stage_gaps_total",
+    "Stops because offsets were missing. Any is an emergency.",
+    ["topic"],
 )
 STEP_SECONDS = Histogram(
     "tollgate_stage_step_seconds",

@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
+from zlib import crc32
 
 import asyncpg
 import msgspec
 
 from common.bus.types import Bus, BusError, Message, Reader
+from common.contracts.control import is_control
 from common.contracts.topics import Topic
 from common.stream import metrics
 from common.stream.position import OffsetGap, Position, advance
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 READ_MESSAGES = 2_000
 STALL_SECONDS = 60.0
 """A reader that sees nothing for this long while the log has grown is replaced."""
+CONTROL_SECONDS = 0.2
+"""Control records alone wait this long for company: a step costs a commit."""
 LOST = (BusError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a partition is dropped for and claimed again: somebody we depend on was away."""
 
@@ -157,7 +161,9 @@ class Processor:
         share = -(-count // max(1, live))
         owned = self.owned
         self._give_back = set(owned[share:])
-        for number in sorted(range(count), key=lambda n: (n + hash(self._worker)) % count):
+        for number in sorted(
+            range(count), key=lambda n: (n + crc32(self._worker.encode())) % count
+        ):
             if len(self.owned) >= share:
                 break
             if number in self.owned:
@@ -206,16 +212,22 @@ class Processor:
         tick = self._stage.tick_seconds
         idle_seconds = min(tick or self._lease_seconds / 3, self._lease_seconds / 3)
         stepped_at = heard_at = time.monotonic()
+        waiting: list[Message] = []
         while not self._stopping.is_set() and part.number not in self._give_back:
-            messages = await reader.read(self._read_messages, min(idle_seconds, 0.5))
+            wait_seconds = CONTROL_SECONDS if waiting else min(idle_seconds, 0.5)
+            messages = await reader.read(self._read_messages, wait_seconds)
             now = time.monotonic()
             if messages:
                 heard_at = now
             elif now - heard_at > STALL_SECONDS:
                 await self._check_stall(part)
                 heard_at = now
-            if messages or now - stepped_at >= idle_seconds:
-                await self._step(part, messages)
+            waiting += messages
+            has_data = any(not is_control(message) for message in messages)
+            patience = CONTROL_SECONDS if waiting else idle_seconds
+            if has_data or now - stepped_at >= patience:
+                await self._step(part, waiting)
+                waiting = []
                 stepped_at = time.monotonic()
 
     async def _step(self, part: Partition, messages: list[Message]) -> None:
@@ -235,9 +247,7 @@ class Processor:
     async def _check_stall(self, part: Partition) -> None:
         end = await self._bus.end_offset(part.position.topic, part.number)
         if end > part.next_offset:
-            raise BusError(
-                f"nothing read for {STALL_SECONDS:.0f} s at {part.next_offset}, the log ends at {end}"
-            )
+            raise BusError(f"nothing read for {STALL_SECONDS:.0f} s at {part.next_offset} of {end}")
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not past `stop`."""

@@ -42,9 +42,7 @@ class WatermarkTeller:
         self._told_ms = -1
         self._told_at = 0.0
 
-    def records(
-        self, part: Partition, *, inputs: int, outputs: int
-    ) -> dict[int, list[Record]]:
+    def records(self, part: Partition, *, inputs: int, outputs: int) -> dict[int, list[Record]]:
         """Control records for each of `outputs` partitions; empty when there is nothing to say.
 
         `inputs`: partitions of the stage's input topic.

@@ -1,0 +1,230 @@
+"""Usage by hour and minute, kept from usage.rollups by the services that need it.
+
+Rows are absolute and versioned: an upsert takes the higher version, so rollups may come twice,
+late and in any order. A period that does not begin or end on an hour is cut out of minutes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from common.aggregates import combine
+from common.contracts.rollups import Aggregate, Rollup, group_key
+
+HOUR = timedelta(hours=1)
+
+
+def usage_tables(schema: str) -> str:
+    """SQL of the tables, for a service's migration."""
+    columns = """
+        count      bigint  NOT NULL,
+        sum        numeric,
+        min        numeric,
+        max        numeric,
+        latest     numeric,
+        latest_at  timestamptz,
+        version    bigint  NOT NULL"""
+    return f"""
+    CREATE TABLE {schema}.usage_hours (
+        tenant       text        NOT NULL,
+        meter        text        NOT NULL,
+        hour         timestamptz NOT NULL,
+        group_key    text        NOT NULL,
+        shard        integer     NOT NULL,
+        aggregation  text        NOT NULL,{columns},
+        PRIMARY KEY (tenant, meter, hour, group_key, shard)
+    ) WITH (fillfactor = 70);
+
+    CREATE TABLE {schema}.usage_minutes (
+        tenant       text        NOT NULL,
+        meter        text        NOT NULL,
+        minute       timestamptz NOT NULL,
+        group_key    text        NOT NULL,
+        shard        integer     NOT NULL,
+        aggregation  text        NOT NULL,{columns},
+        PRIMARY KEY (tenant, meter, minute, group_key, shard)
+    ) WITH (fillfactor = 70);
+
+    CREATE TABLE {schema}.usage_members (
+        tenant     text        NOT NULL,
+        meter      text        NOT NULL,
+        minute     timestamptz NOT NULL,
+        group_key  text        NOT NULL,
+        member     text        NOT NULL,
+        PRIMARY KEY (tenant, meter, minute, group_key, member)
+    );
+    """
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a tenant used of a meter in a period.
+
+    `quantity`: in the meter's unit; 0 when there is nothing. `hours`: how many rows of hours and
+    minutes it was read from. `version`: the highest version by shard, which identifies the usage
+    that was seen.
+    """
+
+    quantity: Decimal
+    rows: int
+    versions: dict[int, int]
+
+
+def split(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The whole hours inside [start, end): the bounds of what can be read from hours."""
+    first = start.replace(minute=0, second=0, microsecond=0)
+    if first < start:
+        first += HOUR
+    last = end.replace(minute=0, second=0, microsecond=0)
+    return first, max(first, last)
+
+
+class UsageProjection:
+    """The tables of `usage_tables` in `schema`."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+
+    async def upsert(self, tx: Any, rollups: Sequence[Rollup]) -> None:
+        """Take over `rollups` (any order, repeats allowed)."""
+        hours: dict[Any, Any] = {}
+        minutes: dict[Any, Any] = {}
+        members: set[Any] = set()
+        for rollup in rollups:
+            group = group_key(rollup.group)
+            place = (rollup.tenant, rollup.meter, group, rollup.shard)
+            key = (*place, rollup.hour)
+            if key not in hours or hours[key][1] < rollup.version:
+                hours[key] = (rollup.value, rollup.version, rollup.aggregation)
+            for minute in rollup.minutes:
+                key = (*place, minute.minute)
+                if key not in minutes or minutes[key][1] < rollup.version:
+                    minutes[key] = (minute.value, rollup.version, rollup.aggregation)
+                members.update(
+                    (rollup.tenant, rollup.meter, minute.minute, group, member)
+                    for member in minute.members
+                )
+        await self._upsert_rows(tx, "usage_hours", "hour", hours)
+        await self._upsert_rows(tx, "usage_minutes", "minute", minutes)
+        if members:
+            await tx.execute(
+                f"""
+                INSERT INTO {self._schema}.usage_members
+                    (tenant, meter, minute, group_key, member)
+                SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[],
+                                     $5::text[])
+                ON CONFLICT DO NOTHING
+                """,
+                *zip(*sorted(members), strict=True),
+            )
+
+    async def _upsert_rows(self, tx: Any, table: str, bucket: str, rows: dict[Any, Any]) -> None:
+        if not rows:
+            return
+        values = []
+        # In key order, so that two writers of the table never wait for each other in a circle.
+        for (tenant, meter, group, shard, at), (value, version, aggregation) in sorted(
+            rows.items(), key=lambda item: item[0]
+        ):
+            values.append(
+                (
+                    *(tenant, meter, at, group, shard, aggregation, value.count, value.sum),
+                    *(value.min, value.max, value.latest, value.latest_at, version),
+                )
+            )
+        await tx.execute(
+            f"""
+            INSERT INTO {self._schema}.{table} AS known
+                (tenant, meter, {bucket}, group_key, shard, aggregation,
+                 count, sum, min, max, latest, latest_at, version)
+            SELECT * FROM unnest(
+                $1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[],
+                $7::bigint[], $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[],
+                $12::timestamptz[], $13::bigint[])
+            ON CONFLICT (tenant, meter, {bucket}, group_key, shard) DO UPDATE
+            SET count = excluded.count,
+                sum = excluded.sum,
+                min = excluded.min,
+                max = excluded.max,
+                latest = excluded.latest,
+                latest_at = excluded.latest_at,
+                version = excluded.version
+            WHERE excluded.version > known.version
+            """,
+            *zip(*values, strict=True),
+        )
+
+    async def usage(
+        self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
+    ) -> Usage:
+        """What `tenant` used of `meter` in [start, end), over all groups. Bounds are whole
+        minutes (ValueError otherwise)."""
+        if start.second or start.microsecond or end.second or end.microsecond:
+            raise ValueError(f"[{start}, {end}) is not cut at whole minutes")
+        first, last = split(start, end)
+        rows = await connection.fetch(
+            f"""
+            SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
+            FROM {self._schema}.usage_hours
+            WHERE tenant = $1 AND meter = $2 AND hour >= $5 AND hour < $6
+            UNION ALL
+            SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
+            FROM {self._schema}.usage_minutes
+            WHERE tenant = $1 AND meter = $2
+              AND (minute >= $3 AND minute < least($5, $4)
+                   OR minute >= greatest($6, $3) AND minute < $4)
+              AND NOT (minute >= $5 AND minute < $6)
+            """,
+            tenant,
+            meter,
+            start,
+            end,
+            first,
+            last,
+        )
+        if not rows:
+            return Usage(Decimal(0), 0, {})
+        versions: dict[int, int] = {}
+        for row in rows:
+            versions[row["shard"]] = max(versions.get(row["shard"], 0), row["version"])
+        if rows[0]["aggregation"] == "unique_count":
+            quantity = await self._distinct(connection, tenant, meter, start, end)
+        else:
+            quantity = combine(rows[0]["aggregation"], _aggregates(rows)) or Decimal(0)
+        return Usage(quantity, len(rows), versions)
+
+    async def _distinct(
+        self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
+    ) -> Decimal:
+        count = await connection.fetchval(
+            f"""
+            SELECT count(DISTINCT (group_key, member))
+            FROM {self._schema}.usage_members
+            WHERE tenant = $1 AND meter = $2 AND minute >= $3 AND minute < $4
+            """,
+            tenant,
+            meter,
+            start,
+            end,
+        )
+        return Decimal(count)
+
+    async def prune_minutes(self, connection: Any, before: datetime) -> None:
+        """Forget minutes (not members) before `before`; hours stay."""
+        await connection.execute(
+            f"DELETE FROM {self._schema}.usage_minutes WHERE minute < $1", before.astimezone(UTC)
+        )
+
+
+def _aggregates(rows: Iterable[Any]) -> Iterable[Aggregate]:
+    for row in rows:
+        yield Aggregate(
+            count=row["count"],
+            sum=row["sum"],
+            min=row["min"],
+            max=row["max"],
+            latest=row["latest"],
+            latest_at=row["latest_at"],
+        )
