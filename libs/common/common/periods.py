@@ -1,7 +1,7 @@
 """Billing periods: half open, in the tenant's time zone, anchored to a day of the month.
 
 Local midnight decides where a period begins; how long it lasts (23-hour days, months of 28 to 31
-days) is the calendar's business. Instants are whole minutes: usage is kept by the minute.
+days) is the calendar's business. Instants lie on slots of ten seconds: usage is kept by the slot.
 """
 
 from calendar import monthrange
@@ -22,9 +22,20 @@ class Period:
     whole_end: datetime
 
 
-def to_minute(instant: datetime) -> datetime:
-    """The whole UTC minute that `instant` (aware) lies in."""
-    return instant.astimezone(UTC).replace(second=0, microsecond=0)
+SLOT = timedelta(seconds=10)
+"""The finest bucket of usage, and so the resolution of every billing boundary."""
+
+
+def slot_of(instant: datetime) -> datetime:
+    """The start, in UTC, of the slot that `instant` (aware) lies in."""
+    utc = instant.astimezone(UTC)
+    return utc.replace(second=utc.second - utc.second % SLOT.seconds, microsecond=0)
+
+
+def next_slot(instant: datetime) -> datetime:
+    """The first slot boundary at or after `instant`."""
+    start = slot_of(instant)
+    return start if start == instant else start + SLOT
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:

@@ -1,7 +1,7 @@
-"""Usage by hour and minute, kept from usage.rollups by the services that need it.
+"""Usage by hour and slot, kept from usage.rollups by the services that need it.
 
 Rows are absolute and versioned: an upsert takes the higher version, so rollups may come twice,
-late and in any order. A period that does not begin or end on an hour is cut out of minutes.
+late and in any order. A period that does not begin or end on an hour is cut out of slots of ten seconds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 
 from common.aggregates import combine
 from common.contracts.rollups import Aggregate, Rollup, group_key
+from common.periods import slot_of
 
 HOUR = timedelta(hours=1)
 
@@ -37,23 +38,23 @@ def usage_tables(schema: str) -> str:
         PRIMARY KEY (tenant, meter, hour, group_key, shard)
     ) WITH (fillfactor = 70);
 
-    CREATE TABLE {schema}.usage_minutes (
+    CREATE TABLE {schema}.usage_slots (
         tenant       text        NOT NULL,
         meter        text        NOT NULL,
-        minute       timestamptz NOT NULL,
+        slot       timestamptz NOT NULL,
         group_key    text        NOT NULL,
         shard        integer     NOT NULL,
         aggregation  text        NOT NULL,{columns},
-        PRIMARY KEY (tenant, meter, minute, group_key, shard)
+        PRIMARY KEY (tenant, meter, slot, group_key, shard)
     ) WITH (fillfactor = 70);
 
     CREATE TABLE {schema}.usage_members (
         tenant     text        NOT NULL,
         meter      text        NOT NULL,
-        minute     timestamptz NOT NULL,
+        slot     timestamptz NOT NULL,
         group_key  text        NOT NULL,
         member     text        NOT NULL,
-        PRIMARY KEY (tenant, meter, minute, group_key, member)
+        PRIMARY KEY (tenant, meter, slot, group_key, member)
     );
     """
 
@@ -63,7 +64,7 @@ class Usage:
     """What a tenant used of a meter in a period.
 
     `quantity`: in the meter's unit; 0 when there is nothing. `hours`: how many rows of hours and
-    minutes it was read from. `version`: the highest version by shard, which identifies the usage
+    slots it was read from. `version`: the highest version by shard, which identifies the usage
     that was seen.
     """
 
@@ -74,10 +75,10 @@ class Usage:
 
 def split(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """The whole hours inside [start, end): the bounds of what can be read from hours."""
-    first = start.replace(minute=0, second=0, microsecond=0)
+    first = start.replace(slot=0, second=0, microsecond=0)
     if first < start:
         first += HOUR
-    last = end.replace(minute=0, second=0, microsecond=0)
+    last = end.replace(slot=0, second=0, microsecond=0)
     return first, max(first, last)
 
 
@@ -90,7 +91,7 @@ class UsageProjection:
     async def upsert(self, tx: Any, rollups: Sequence[Rollup]) -> None:
         """Take over `rollups` (any order, repeats allowed)."""
         hours: dict[Any, Any] = {}
-        minutes: dict[Any, Any] = {}
+        slots: dict[Any, Any] = {}
         members: set[Any] = set()
         for rollup in rollups:
             group = group_key(rollup.group)
@@ -98,21 +99,21 @@ class UsageProjection:
             key = (*place, rollup.hour)
             if key not in hours or hours[key][1] < rollup.version:
                 hours[key] = (rollup.value, rollup.version, rollup.aggregation)
-            for minute in rollup.minutes:
-                key = (*place, minute.minute)
-                if key not in minutes or minutes[key][1] < rollup.version:
-                    minutes[key] = (minute.value, rollup.version, rollup.aggregation)
+            for slot in rollup.slots:
+                key = (*place, slot.start)
+                if key not in slots or slots[key][1] < rollup.version:
+                    slots[key] = (slot.value, rollup.version, rollup.aggregation)
                 members.update(
-                    (rollup.tenant, rollup.meter, minute.minute, group, member)
-                    for member in minute.members
+                    (rollup.tenant, rollup.meter, slot.start, group, member)
+                    for member in slot.members
                 )
         await self._upsert_rows(tx, "usage_hours", "hour", hours)
-        await self._upsert_rows(tx, "usage_minutes", "minute", minutes)
+        await self._upsert_rows(tx, "usage_slots", "slot", slots)
         if members:
             await tx.execute(
                 f"""
                 INSERT INTO {self._schema}.usage_members
-                    (tenant, meter, minute, group_key, member)
+                    (tenant, meter, slot, group_key, member)
                 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[],
                                      $5::text[])
                 ON CONFLICT DO NOTHING
@@ -159,10 +160,10 @@ class UsageProjection:
     async def usage(
         self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
     ) -> Usage:
-        """What `tenant` used of `meter` in [start, end), over all groups. Bounds are whole
-        minutes (ValueError otherwise)."""
-        if start.second or start.microsecond or end.second or end.microsecond:
-            raise ValueError(f"[{start}, {end}) is not cut at whole minutes")
+        """What `tenant` used of `meter` in [start, end), over all groups. Bounds lie
+        on slots (ValueError otherwise)."""
+        if start != slot_of(start) or end != slot_of(end):
+            raise ValueError(f"[{start}, {end}) is not cut at slots")
         first, last = split(start, end)
         rows = await connection.fetch(
             f"""
@@ -171,11 +172,11 @@ class UsageProjection:
             WHERE tenant = $1 AND meter = $2 AND hour >= $5 AND hour < $6
             UNION ALL
             SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-            FROM {self._schema}.usage_minutes
+            FROM {self._schema}.usage_slots
             WHERE tenant = $1 AND meter = $2
-              AND (minute >= $3 AND minute < least($5, $4)
-                   OR minute >= greatest($6, $3) AND minute < $4)
-              AND NOT (minute >= $5 AND minute < $6)
+              AND (slot >= $3 AND slot < least($5, $4)
+                   OR slot >= greatest($6, $3) AND slot < $4)
+              AND NOT (slot >= $5 AND slot < $6)
             """,
             tenant,
             meter,
@@ -202,7 +203,7 @@ class UsageProjection:
             f"""
             SELECT count(DISTINCT (group_key, member))
             FROM {self._schema}.usage_members
-            WHERE tenant = $1 AND meter = $2 AND minute >= $3 AND minute < $4
+            WHERE tenant = $1 AND meter = $2 AND slot >= $3 AND slot < $4
             """,
             tenant,
             meter,
@@ -211,10 +212,10 @@ class UsageProjection:
         )
         return Decimal(count)
 
-    async def prune_minutes(self, connection: Any, before: datetime) -> None:
-        """Forget minutes (not members) before `before`; hours stay."""
+    async def prune_slots(self, connection: Any, before: datetime) -> None:
+        """Forget slots (not members) before `before`; hours stay."""
         await connection.execute(
-            f"DELETE FROM {self._schema}.usage_minutes WHERE minute < $1", before.astimezone(UTC)
+            f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
         )
 
 

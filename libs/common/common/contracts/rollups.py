@@ -1,7 +1,8 @@
 """usage.rollups: absolute usage of one series in one hour and shard.
 
-A record holds the whole hour's value and the values of those of its minutes that changed since
-the last emission; all absolute, so reading a record twice changes nothing, and `version` (the
+A record holds the whole hour's value and the values of those of its slots that changed since the
+last emission; a slot is ten seconds, the finest bucket there is, so that periods can be cut within
+the hour. All values are absolute, so reading a record twice changes nothing, and `version` (the
 offset in usage.events up to which the row has folded) decides which of two is newer. `members`
 are the distinct values of a unique_count meter, hashed; they are the new ones only, and a
 receiver takes the union.
@@ -31,10 +32,10 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     latest_at: datetime | None = None
 
 
-class Minute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One minute of the hour. `members`: new members since the last emission (see above)."""
+class Slot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One slot of the hour. `members`: new members since the last emission (see above)."""
 
-    minute: datetime
+    start: datetime
     value: Aggregate
     members: list[str] = []
 
@@ -51,7 +52,7 @@ class Rollup(wire.Contract, frozen=True, kw_only=True):
     shard: int
     version: int
     value: Aggregate
-    minutes: list[Minute] = []
+    slots: list[Slot] = []
 
 
 def group_key(group: dict[str, str]) -> str:
@@ -65,7 +66,7 @@ def rollup_record(rollup: Rollup, partitions: int) -> tuple[int, Record]:
     A record with members gets a key of its own, because compaction would drop earlier members.
     """
     parts = [rollup.tenant, rollup.meter, group_key(rollup.group), rollup.hour, rollup.shard]
-    if any(minute.members for minute in rollup.minutes):
+    if any(slot.members for slot in rollup.slots):
         parts.append(rollup.version)
     key = msgspec.json.encode(parts).decode()
     return partition_for(rollup.tenant, partitions), wire.record(key, rollup)

@@ -61,7 +61,7 @@ class Verdict:
         """
         code, title = _PROBLEMS.get(self.status, ("refused", "The request is refused"))
         body: dict[str, Any] = {
-            "type": "about:blank",
+            "type": f"urn:tollgate:error:{code}",
             "title": title,
             "status": self.status,
             "code": code,
