@@ -1,7 +1,5 @@
 """Connections to PostgreSQL."""
 
-from typing import Any
-
 import asyncpg
 import msgspec
 

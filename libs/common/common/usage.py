@@ -1,7 +1,8 @@
 """Usage by hour and slot, kept from usage.rollups by the services that need it.
 
 Rows are absolute and versioned: an upsert takes the higher version, so rollups may come twice,
-late and in any order. A period that does not begin or end on an hour is cut out of slots of ten seconds.
+late and in any order. A period that does not begin or end on an hour is cut out of slots of ten
+seconds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -75,10 +76,10 @@ class Usage:
 
 def split(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """The whole hours inside [start, end): the bounds of what can be read from hours."""
-    first = start.replace(slot=0, second=0, microsecond=0)
+    first = start.replace(minute=0, second=0, microsecond=0)
     if first < start:
         first += HOUR
-    last = end.replace(slot=0, second=0, microsecond=0)
+    last = end.replace(minute=0, second=0, microsecond=0)
     return first, max(first, last)
 
 

@@ -9,8 +9,8 @@ from common.contracts import wire
 
 
 class TenantSubscription(msgspec.Struct, frozen=True, kw_only=True):
-    """`start` (inclusive), `end` (exclusive, None: open) and `cuts` lie on slots of ten seconds; a cut
-    ends one billing period and begins the next (bill-now)."""
+    """`start` (inclusive), `end` (exclusive, None: open) and `cuts` lie on slots of ten seconds.
+    A cut ends one billing period and begins the next (bill-now)."""
 
     id: str
     plan: str
