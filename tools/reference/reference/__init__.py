@@ -1,0 +1,1 @@
+"""Writes docs/reference from where settings, metrics and error codes are declared."""
