@@ -61,9 +61,7 @@ def amounts(counts: Mapping[str, Count], bills: list[Bill]) -> list[Row]:
     for bill in bills:
         tenant, currency = bill.tenant["key"], bill.tenant["currency"]
         usage = counts.get(tenant, Count()).meters()
-        share = fee_share(
-            bill.start, bill.end, bill.tenant["billing_day"], bill.tenant["timezone"]
-        )
+        share = fee_share(bill.start, bill.end, bill.tenant["billing_day"], bill.tenant["timezone"])
         total = Decimal(0)
         for price in bill.plan["prices"]:
             quantity = usage.get(price.get("meter", ""), Decimal(0))
