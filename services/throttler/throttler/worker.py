@@ -1,0 +1,158 @@
+"""The throttler's step: usage in, decisions out.
+
+The owner of a partition of usage.rollups is the only one who decides for that partition's
+tenants, so a decision needs no lock of its own. Three things have a tenant evaluated: new usage,
+a mark (a rule or the tenant changed), and time (a window ended).
+"""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from common.bus.types import Bus, Message
+from common.contracts import wire
+from common.contracts.decisions import Decision
+from common.contracts.rollups import Rollup
+from common.contracts.tenants import Tenant
+from common.contracts.topics import ROLLUPS
+from common.stream.processor import Partition
+from common.usage import UsageProjection
+from throttler import metrics, store
+from throttler.decide import Facts, decide, evaluate, held_by, same_meaning
+from throttler.rules import Rule, applicable
+from throttler.windows import next_change, window_of
+
+DUE_MAX = 500
+"""Marked or timed tenants taken in one step; the rest follow in the next ones."""
+
+
+def present() -> datetime:
+    """The clock of production."""
+    return datetime.now(UTC)
+
+
+class DecisionStage:
+    """A stage over usage.rollups. `clock` gives the present as an aware UTC datetime."""
+
+    topic = ROLLUPS
+    root = False
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        clock: Callable[[], datetime] = present,
+        tick_seconds: float = 0.2,
+    ) -> None:
+        self.tick_seconds: float | None = tick_seconds
+        self._bus, self._clock = bus, clock
+        self._projection = UsageProjection(store.SCHEMA)
+        self._partitions = 0
+        self._rules: tuple[int, list[Rule]] = (-1, [])
+
+    async def recover(self, part: Partition) -> None:
+        """Nothing was emitted from here: decisions are published from their table."""
+        self._partitions = await self._bus.partitions(ROLLUPS.name)
+        part.emitted(part.next_offset)
+
+    async def apply(self, tx: Any, part: Partition, messages: list[Message]) -> list[Decision]:
+        """Take over usage, evaluate whom it concerns; returns the decisions written."""
+        rollups = [wire.read(Rollup, one) for one in messages if one.value is not None]
+        await self._projection.upsert(tx, rollups)
+        now = self._clock()
+        due = await store.take_due(tx, part.number, self._partitions, now, DUE_MAX)
+        concerned = {rollup.tenant for rollup in rollups} | set(due)
+        if not concerned:
+            return []
+        return await self._evaluate(tx, concerned, now, _instant(part.watermark_ms))
+
+    async def emit(self, part: Partition, effect: list[Decision]) -> None:
+        """The outbox publishes; here the decisions are only counted, now that they are facts."""
+        part.emitted(part.next_offset)
+        for decision in effect:
+            metrics.DECISIONS.labels(decision.state).inc()
+            if decision.as_of is not None:
+                staleness = decision.decided_at - decision.as_of
+                metrics.STALENESS_SECONDS.observe(max(0.0, staleness.total_seconds()))
+            for shadow in decision.shadow:
+                if shadow.state != "allow":
+                    metrics.SHADOW_HOLDS.labels(shadow.rule).inc()
+
+    async def _evaluate(
+        self, tx: Any, keys: Collection[str], now: datetime, as_of: datetime | None
+    ) -> list[Decision]:
+        rules = await self._current_rules(tx)
+        tenants = await store.tenants(tx, keys)
+        states = await store.tenant_states(tx, keys)
+        current = await store.decisions_of(tx, keys)
+        changed: list[Decision] = []
+        left: dict[str, store.TenantState] = {}
+        for key in sorted(keys):
+            before = states.get(key)
+            tenant = tenants.get(key)
+            concerning = applicable(rules, key, tenant, now)
+            facts = await gather_facts(
+                tx,
+                self._projection,
+                key=key,
+                tenant=tenant,
+                rules=concerning,
+                now=now,
+                before=before,
+                as_of=as_of,
+            )
+            decision = decide(concerning, facts, now)
+            known = current.get(key)
+            # A tenant that no rule ever concerned needs no row: absent means allowed.
+            if not same_meaning(decision, known) if known else bool(concerning):
+                changed.append(decision)
+            after = store.TenantState(
+                next_change(concerning, tenant, now), held_by(evaluate(concerning, facts))
+            )
+            if after != before:
+                left[key] = after
+        metrics.EVALUATED.inc(len(keys))
+        if left:
+            await store.save_tenant_states(tx, left)
+        return await store.save_decisions(tx, changed)
+
+    async def _current_rules(self, tx: Any) -> list[Rule]:
+        revision = await store.rules_revision(tx)
+        if revision != self._rules[0]:
+            self._rules = (revision, await store.rules_in_force(tx))
+        return self._rules[1]
+
+
+async def gather_facts(
+    connection: Any,
+    projection: UsageProjection,
+    *,
+    key: str,
+    tenant: Tenant | None,
+    rules: list[Rule],
+    now: datetime,
+    before: store.TenantState | None,
+    as_of: datetime | None,
+) -> Facts:
+    """What is known about the tenant `key` for `rules`: their windows and the usage in them."""
+    windows = {rule.slug: window_of(rule, tenant, now) for rule in rules}
+    usage = {}
+    seen: dict[Any, Any] = {}
+    for rule in rules:
+        window = windows[rule.slug]
+        place = (rule.meter, window.start, window.end)
+        if place not in seen:
+            found = await projection.usage(connection, key, *place)
+            seen[place] = found.quantity
+        usage[rule.slug] = seen[place]
+    return Facts(
+        tenant=key,
+        windows=windows,
+        usage=usage,
+        held=before.held if before else frozenset(),
+        as_of=as_of,
+    )
+
+
+def _instant(watermark_ms: int | None) -> datetime | None:
+    return None if watermark_ms is None else datetime.fromtimestamp(watermark_ms / 1000, UTC)
