@@ -91,11 +91,13 @@ class HttpxLoad:
     async def _send(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {tenant.key: Counter() for tenant in TENANTS}
         deadline = time.monotonic() + self._seconds
-        async with httpx.AsyncClient(base_url=self._base_url, timeout=10) as client:
-            async with asyncio.TaskGroup() as group:
-                for tenant in TENANTS:
-                    for _ in range(tenant.connections):
-                        group.create_task(_connection(client, tenant, deadline, found[tenant.key]))
+        async with (
+            httpx.AsyncClient(base_url=self._base_url, timeout=10) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for tenant in TENANTS:
+                for _ in range(tenant.connections):
+                    group.create_task(_connection(client, tenant, deadline, found[tenant.key]))
         return found
 
 
