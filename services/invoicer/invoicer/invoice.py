@@ -1,0 +1,247 @@
+"""What a tenant is asked to pay, as a value. Pure: the interim invoice and the run use it alike.
+
+An amount is rounded once, half away from zero, to the minor unit of its currency, where a charge
+becomes a line; totals are sums of rounded lines. What a charge owes is `round(its exact amount)`,
+whatever number of invoices it is spread over: a later version of an invoiced charge yields an
+adjustment line of `round(new amount) - what was invoiced for it`, so corrections never drift.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from common.contracts.charges import Charge, ChargeLine
+from common.contracts.tenants import Tenant
+from common.money import WIDE, plain, round_line
+
+ROUNDING: Final = "Each line is rounded once, half away from zero; totals are sums of lines."
+
+Kind = Literal["fee", "usage", "adjustment"]
+_ORDER: Final[dict[Kind, int]] = {"fee": 0, "usage": 1, "adjustment": 2}
+
+
+class DraftError(Exception):
+    """These charges cannot become an invoice; the message says why."""
+
+
+class Seller(msgspec.Struct, frozen=True, kw_only=True):
+    """The legal entity that issues. `key` names it in numbering; the rest is printed."""
+
+    key: str
+    name: str
+    address: list[str] = []
+    vat_id: str = ""
+
+
+class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+    """The tenant as it stood when the invoice was made. `timezone`: IANA name, for periods."""
+
+    key: str
+    name: str
+    address: list[str] = []
+    email: str | None = None
+    timezone: str = "UTC"
+
+
+class Invoiced(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands on finalised invoices for one charge: sums over all its lines."""
+
+    version: int
+    quantity: Decimal
+    amount: Decimal
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """`amount` is rounded; `residual` = exact amount of the charge - all that has been invoiced
+    for it, this line included. `details` show how the charge's amount came about (exact).
+    `adjusts`: for an adjustment, what had been invoiced before; quantity and amount are the
+    difference to it."""
+
+    position: int
+    kind: Kind
+    description: str
+    subscription: str
+    plan: str
+    plan_name: str
+    plan_version: int
+    price: str
+    meter: str | None
+    unit: str
+    quantity: Decimal
+    amount: Decimal
+    residual: Decimal
+    period_from: datetime
+    period_to: datetime
+    charge: str
+    charge_version: int
+    details: list[ChargeLine]
+    adjusts: Invoiced | None = None
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage that may be absent, because somebody stayed silent. `sealed_through`: until when
+    everything from there is known to be in."""
+
+    kind: Literal["node", "ingest"]
+    name: str
+    detail: str
+    sealed_through: datetime | None = None
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of an invoice. Until it is finalised `id`, `number`, `issued_at` and
+    `previous_hash` are None. Times are UTC; `total` may be negative when corrections exceed
+    what is due."""
+
+    v: int = 1
+    id: str | None = None
+    number: str | None = None
+    legal_entity: str
+    series: str | None = None
+    issued_at: datetime | None = None
+    tenant: str
+    seller: Seller
+    buyer: Buyer
+    currency: str
+    period_from: datetime | None
+    period_to: datetime | None
+    lines: list[Line]
+    subtotal: Decimal
+    total: Decimal
+    rounding: str = ROUNDING
+    missing: list[Missing] = []
+    previous_hash: str | None = None
+
+    @property
+    def is_worth_issuing(self) -> bool:
+        """Whether there is more to say than corrections that change no amount. A total of zero
+        is issued: it is the record that the period was closed and what it covered."""
+        return any(line.kind != "adjustment" or line.amount for line in self.lines)
+
+
+def draft(
+    charges: Iterable[Charge],
+    invoiced: Mapping[str, Invoiced],
+    *,
+    tenant: Tenant,
+    seller: Seller,
+    currency: str,
+    missing: Iterable[Missing] = (),
+) -> Invoice:
+    """The invoice of `tenant` for `charges` in `currency`, less what was `invoiced` (by charge).
+
+    A charge that was never invoiced becomes a fee or usage line, also with amount zero; one that
+    was becomes an adjustment line if quantity or amount changed, otherwise nothing. Lines are in
+    a fixed order, by subscription and period, corrections last. Raises `DraftError`.
+    """
+    found = [
+        line
+        for charge in charges
+        if (line := _line(_checked(charge, tenant, currency), invoiced.get(charge.id))) is not None
+    ]
+    found.sort(key=_place)
+    lines = [msgspec.structs.replace(line, position=i) for i, line in enumerate(found, start=1)]
+    total = _sum(lines, currency)
+    # Corrections of the past do not stretch the period that this invoice is about.
+    spanning = [line for line in lines if line.kind != "adjustment"] or lines
+    return Invoice(
+        legal_entity=seller.key,
+        tenant=tenant.key,
+        seller=seller,
+        buyer=Buyer(
+            key=tenant.key,
+            name=tenant.name,
+            address=list(tenant.address),
+            email=tenant.email,
+            timezone=tenant.timezone,
+        ),
+        currency=currency,
+        period_from=min((line.period_from for line in spanning), default=None),
+        period_to=max((line.period_to for line in spanning), default=None),
+        lines=lines,
+        subtotal=total,
+        total=total,
+        missing=list(missing),
+    )
+
+
+def _checked(charge: Charge, tenant: Tenant, currency: str) -> Charge:
+    if charge.tenant != tenant.key:
+        raise DraftError(f"charge {charge.id} belongs to {charge.tenant}, not to {tenant.key}")
+    if charge.currency != currency:
+        raise DraftError(f"charge {charge.id} is in {charge.currency}, not in {currency}")
+    for value in (charge.amount, charge.quantity):
+        if not value.is_finite():
+            raise DraftError(f"charge {charge.id} holds {value}, which is not a number")
+    return charge
+
+
+def _line(charge: Charge, before: Invoiced | None) -> Line | None:
+    try:
+        due = round_line(charge.amount, charge.currency)
+    except ValueError as error:
+        raise DraftError(f"charge {charge.id}: {error}") from None
+    if before is None:
+        if charge.withdrawn:
+            return None
+        quantity, amount = charge.quantity, due
+        kind: Kind = "usage" if charge.meter is not None else "fee"
+        description = charge.description or charge.price
+    else:
+        quantity = WIDE.subtract(charge.quantity, before.quantity)
+        amount = WIDE.subtract(due, before.amount)
+        if not quantity and not amount:
+            return None
+        kind = "adjustment"
+        description = f"Correction: {charge.description or charge.price}"
+    return Line(
+        position=0,
+        kind=kind,
+        description=description,
+        subscription=charge.subscription,
+        plan=charge.plan,
+        plan_name=charge.plan_name or charge.plan,
+        plan_version=charge.plan_version,
+        price=charge.price,
+        meter=charge.meter,
+        unit=charge.unit,
+        quantity=_exact(quantity),
+        amount=round_line(amount, charge.currency),
+        residual=_exact(WIDE.subtract(charge.amount, due)),
+        period_from=charge.period_from.astimezone(UTC),
+        period_to=charge.period_to.astimezone(UTC),
+        charge=charge.id,
+        charge_version=charge.version,
+        details=list(charge.lines),
+        adjusts=before,
+    )
+
+
+def _place(line: Line) -> tuple[bool, str, str, datetime, int, str, str]:
+    return (
+        line.kind == "adjustment",
+        line.plan_name,
+        line.subscription,
+        line.period_from,
+        _ORDER[line.kind],
+        line.price,
+        line.charge,
+    )
+
+
+def _sum(lines: Iterable[Line], currency: str) -> Decimal:
+    total = Decimal(0)
+    for line in lines:
+        total = WIDE.add(total, line.amount)
+    try:
+        return round_line(total, currency)
+    except ValueError as error:
+        raise DraftError(str(error)) from None
+
+
+def _exact(value: Decimal) -> Decimal:
+    """The same value in its plainest form, so that equal content has equal bytes."""
+    return Decimal(plain(value))
