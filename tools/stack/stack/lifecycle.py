@@ -1,0 +1,85 @@
+"""One stack, from nothing to running and back: what the command, the tests and the demo use."""
+
+import os
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from stack import choice as choices
+from stack import compose, machine, servers
+from stack.folders import State
+from stack.ports import Ports
+from stack.servers import PARTS, Servers
+from stack.supervisor import StackError, Supervisor
+
+
+class Stack:
+    """The servers and services that run under one state folder on one range of ports."""
+
+    def __init__(self, state: State | None = None, ports: Ports | None = None) -> None:
+        self.state = state or State()
+        self.ports = ports or Ports.from_environment()
+        self.supervisor = Supervisor(self.state)
+
+    def start_servers(
+        self,
+        *,
+        wanted: str | None = None,
+        parts: Collection[str] = PARTS,
+        say: Callable[[str], None] = print,
+    ) -> Servers:
+        """Brings up the servers that are missing. `wanted` is STACK's value (default: the
+        environment's); without one, what runs already is kept."""
+        wanted = os.environ.get("STACK", "") if wanted is None else wanted
+        for name in self.supervisor.start():
+            say(f"ended {name}, left behind by an earlier run")
+        known = servers.load(self.state)
+        facts = machine.look()
+        asked = choices.parse_wanted(wanted)
+        if known is not None and (not asked or _agrees(known, asked)):
+            chosen = known.choice
+        elif known is not None and self.supervisor.states():
+            raise StackError(
+                f"Kafka {known.choice.kafka} and PostgreSQL {known.choice.postgres} run already; "
+                f"`make down` before STACK={wanted}"
+            )
+        else:
+            chosen = choices.choose(facts, asked)
+        for reason in chosen.reasons:
+            say(reason)
+        return servers.start(
+            self.supervisor,
+            self.state,
+            self.ports,
+            chosen,
+            java=facts.java,
+            parts=parts,
+            may_fall_back=not asked,
+            say=say,
+        )
+
+    def servers(self) -> Servers | None:
+        return servers.load(self.state)
+
+    def down(self) -> None:
+        """Stops everything; the data stays. Also ends what a crashed run left behind."""
+        known = servers.load(self.state)
+        self.supervisor.stop()
+        if known is not None and "compose" in (known.choice.kafka, known.choice.postgres):
+            compose.stop(self.ports)
+
+    def clean(self) -> None:
+        """Stops everything and removes the state; downloads in the cache folder stay."""
+        self.down()
+        for folder in (self.state.root, self.state.outside):
+            remove_tree(folder)
+
+
+def _agrees(known: Servers, asked: dict[str, choices.Kind]) -> bool:
+    running = {"kafka": known.choice.kafka, "postgres": known.choice.postgres}
+    return all(running[part] == kind for part, kind in asked.items() if part in running)
+
+
+def remove_tree(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

