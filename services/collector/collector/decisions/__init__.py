@@ -1,0 +1,1 @@
+"""The throttler's decisions on this node: received, kept on disk, enforced."""

@@ -1,0 +1,94 @@
+"""Every SQL statement of the decisions file.
+
+It is a file of its own, so that a full or busy spool never stands in the way of enforcement. It is
+a copy of what the throttler holds: losing its last second in a power cut costs nothing but a fetch.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.contracts.decisions import Decision, decode_decision
+from common.contracts.wire import encode
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS snapshot (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),
+    revision  INTEGER NOT NULL,
+    heard_ns  INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS decisions (
+    tenant    TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    body      BLOB NOT NULL,
+    PRIMARY KEY (tenant, action)
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was in force when it was kept; `heard_ns` is the Unix time of the last word."""
+
+    revision: int
+    heard_ns: int
+    decisions: list[Decision]
+
+
+class DecisionStore:
+    """The last known decisions on disk. Used by one task at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.executescript(_SCHEMA)
+
+    def load(self) -> Snapshot | None:
+        """What was kept last; None on a fresh node."""
+        row = self._connection.execute("SELECT revision, heard_ns FROM snapshot").fetchone()
+        if row is None:
+            return None
+        bodies = self._connection.execute("SELECT body FROM decisions ORDER BY tenant, action")
+        return Snapshot(row[0], row[1], [decode_decision(body) for (body,) in bodies])
+
+    def replace(self, decisions: Sequence[Decision], revision: int, heard_ns: int) -> None:
+        """Keeps a snapshot instead of everything before it."""
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM decisions")
+            self._upsert(decisions)
+            self._mark(revision, heard_ns)
+
+    def apply(self, decisions: Sequence[Decision], revision: int, heard_ns: int) -> None:
+        """Keeps a delta, or with no decisions only the moment of the last word."""
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._upsert(decisions)
+            self._mark(revision, heard_ns)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _upsert(self, decisions: Sequence[Decision]) -> None:
+        self._connection.executemany(
+            """
+            INSERT INTO decisions (tenant, action, body)
+            VALUES (?, ?, ?)
+            ON CONFLICT (tenant, action) DO UPDATE
+            SET body = excluded.body
+            """,
+            [(decision.tenant, decision.action, encode(decision)) for decision in decisions],
+        )
+
+    def _mark(self, revision: int, heard_ns: int) -> None:
+        self._connection.execute(
+            """
+            INSERT INTO snapshot (id, revision, heard_ns)
+            VALUES (1, ?, ?)
+            ON CONFLICT (id) DO UPDATE
+            SET revision = excluded.revision, heard_ns = excluded.heard_ns
+            """,
+            (revision, heard_ns),
+        )

@@ -1,0 +1,1 @@
+"""The collector's HTTP API, but for the gate's two paths (decisions/gate.py)."""

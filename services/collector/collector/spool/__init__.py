@@ -1,0 +1,1 @@
+"""The durable spool of an edge node: SQLite behind one writer thread."""

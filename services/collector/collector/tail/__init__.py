@@ -1,0 +1,1 @@
+"""nginx's JSON access log as usage: each line exactly once."""
