@@ -4,14 +4,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], timeout: float = 10, every: float = 0.05
-) -> T:
+    condition: Callable[[], Awaitable[T | None]], timeout: float = ..., every: float = ...
+) -> T: ...
+@overload
+async def eventually(
+    condition: Callable[[], T | None], timeout: float = ..., every: float = ...
+) -> T: ...
+async def eventually(condition: Callable[[], Any], timeout: float = 10, every: float = 0.05) -> Any:
     """The first true value that `condition` (a function or coroutine function) returns.
 
     Raises `AssertionError` with its last value when `timeout` seconds have passed; an

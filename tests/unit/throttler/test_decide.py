@@ -23,7 +23,12 @@ def test_a_tenant_below_its_limit_may_go_on_and_at_it_may_not() -> None:
 
     at = decide([daily], facts({"daily": "100"}, daily), NOW)
     assert (at.state, at.status, at.rule, at.rule_version) == ("deny", 402, "daily", 1)
-    assert (at.usage, at.limit, at.meter, at.window) == (100, 100, "requests", "day")
+    assert (at.usage, at.limit, at.meter, at.window) == (
+        Decimal(100),
+        Decimal(100),
+        "requests",
+        "day",
+    )
     assert at.window_end == at.expires_at == datetime(2026, 5, 16, tzinfo=UTC)
     assert at.retry_after == 12 * 3600
     assert at.as_of == NOW
@@ -84,7 +89,7 @@ def test_shadow_rules_are_listed_and_never_block() -> None:
     assert decision.on_failure == OnFailure(kind="last_known")
     (shadow,) = decision.shadow
     assert (shadow.rule, shadow.state, shadow.status) == ("trial", "deny", 403)
-    assert (shadow.usage, shadow.limit) == (100, 100)
+    assert (shadow.usage, shadow.limit) == (Decimal(100), Decimal(100))
 
 
 def test_the_strictest_failure_policy_of_all_rules_holds() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
 from common.auth import scope
@@ -32,15 +33,16 @@ async def put_rule(slug: Slug, rule: RuleIn, request: Request) -> Any:
 @router.get(
     "/v1/rules",
     dependencies=[scope("rules:read")],
-    response_model=RuleList,
-    response_model_exclude_none=True,
+    response_model=None,
+    responses={200: {"model": RuleList}},
 )
-async def list_rules(request: Request, limit: Limit = 100, cursor: Cursor = None) -> Any:
+async def list_rules(request: Request, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The rules in force, by slug."""
     after = decode_cursor("rules", cursor, tuple[str])
     rows = await store.current_rules(request.app.state.pool, after[0] if after else "", limit + 1)
     rows, following = page("rules", rows, limit, lambda row: (row.slug,))
-    return {"items": [_shown(row) for row in rows], "next": following}
+    body = {"items": [_shown(row) for row in rows], "next": following}
+    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 @router.get(
