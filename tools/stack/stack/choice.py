@@ -79,10 +79,10 @@ def _pick(
         return asked, f"{why}; STACK asks for it"
     refused: list[str] = []
     for kind in ("native", "compose", "embedded"):
-        possible, why = options[kind]  # type: ignore[index]
+        possible, why = options[kind]
         if possible:
             because = f" (not {'; nor '.join(refused)})" if refused else ""
-            return kind, why + because  # type: ignore[return-value]
+            return kind, why + because
         refused.append(f"{kind}: {why}")
     raise StackError(f"this machine can run no {part}: {'; '.join(refused)}")
 

@@ -6,13 +6,16 @@ def superuser_dsn(port: int, database: str = "postgres") -> str:
     return f"postgresql://postgres@127.0.0.1:{port}/{database}"
 
 
-def server_settings(port: int, *, socket_folder: str) -> dict[str, str]:
-    """Settings for a small shared machine. Commits are flushed to disk as in production: the
-    promises that the demo and the tests check include a killed server."""
+def server_settings(port: int) -> dict[str, str]:
+    """Settings for a small shared machine; TCP on loopback only, no Unix socket.
+
+    Commits are flushed to disk as in production: what the demo and the tests check includes a
+    killed server.
+    """
     return {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
-        "unix_socket_directories": socket_folder,
+        "unix_socket_directories": "",
         "max_connections": "300",
         "shared_buffers": "192MB",
         "max_wal_size": "2GB",

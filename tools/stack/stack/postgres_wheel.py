@@ -52,7 +52,7 @@ def prepare(state: State, ports: Ports) -> Program:
         )
         if done.returncode != 0:
             raise StackError(f"initdb: {done.stderr.decode(errors='replace')[-500:]}")
-    settings = server_settings(ports.postgres, socket_folder="")
+    settings = server_settings(ports.postgres)
     return Program(
         name="postgres",
         command=(

@@ -4,6 +4,7 @@ supervisord is the `supervisor` library's; this module writes its configuration 
 XML-RPC over a Unix socket. Every process goes through `stack.launch`, which records it.
 """
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -71,17 +72,13 @@ class Supervisor:
     def stop(self) -> None:
         """Stops all processes, the services before the servers they need, then supervisord."""
         if self.is_running():
-            try:
+            with contextlib.suppress(OSError, Fault):
                 self.stop_programs(self.states())
                 self._rpc().supervisor.shutdown()
-            except (OSError, Fault):
-                pass
-            try:
+            with contextlib.suppress(TimeoutError):
                 wait_until(
                     lambda: not self.is_running(), what="end of supervisord", timeout_seconds=10
                 )
-            except TimeoutError:
-                pass
         self.end_recorded()
 
     def end_recorded(self) -> list[str]:

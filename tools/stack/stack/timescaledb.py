@@ -76,7 +76,7 @@ def prepare(state: State, ports: Ports) -> Program:
             *(f"{PROGRAMS}/initdb", "-D", DATA, "-U", "postgres", "-A", "trust"),
             *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
         )
-    settings = server_settings(ports.postgres, socket_folder="/tmp") | {
+    settings = server_settings(ports.postgres) | {
         "shared_preload_libraries": "timescaledb",
         "timescaledb.telemetry_level": "off",
     }
