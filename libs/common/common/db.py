@@ -17,7 +17,12 @@ async def prepare(connection: asyncpg.Connection) -> None:
     )
 
 
-_SESSION = {"timezone": "UTC", "application_name": "tollgate"}
+_SESSION = {
+    "timezone": "UTC",
+    "application_name": "tollgate",
+    # A process frozen inside a transaction holds its row locks; the server ends it.
+    "idle_in_transaction_session_timeout": "30s",
+}
 
 
 async def connect(url: str) -> asyncpg.Connection:

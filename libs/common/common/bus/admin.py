@@ -1,5 +1,6 @@
 """Creates the topics, from the contracts, never implicitly."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 
@@ -29,6 +30,16 @@ async def apply_topics(
     Partition counts and settings of existing topics are left alone. Raises `BusError` when the
     cluster refuses or cannot be reached.
     """
+    try:
+        async with asyncio.timeout(60):
+            return await _create(bootstrap, prefix, partitions, replication, topics)
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise BusError(f"topics at {bootstrap}: {error!r}") from error
+
+
+async def _create(
+    bootstrap: str, prefix: str, partitions: int, replication: int, topics: Iterable[Topic]
+) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
     try:
         await admin.start()
@@ -49,8 +60,6 @@ async def apply_topics(
                 for topic in missing
             ]
         )
-    except KafkaError as error:
-        raise BusError(f"topics: {error!r}") from error
     finally:
         await admin.close()
     for name, code, *rest in response.topic_errors:

@@ -55,7 +55,8 @@ class Follower(Generic[V]):
             try:
                 begin = await self._bus.beginning_offset(self._topic.name, partition)
                 end = await self._bus.end_offset(self._topic.name, partition)
-                position = begin if position is None or position < begin else position
+                if position is None or not begin <= position <= end:
+                    position = begin  # the first time, or the topic was made anew
                 reader = await self._bus.reader(self._topic.name, partition, position)
                 try:
                     while True:

@@ -2,8 +2,9 @@
 
 What is guarded here, each because it bites: an idempotent producer never times out by itself, so
 every wait has its own limit; a producer that failed once may never work again, so it is replaced;
-its sequence numbers wrap at 2^31 records a partition, so it is rotated long before; consumer
-groups are not used at all, positions live with the effects they belong to.
+its sequence numbers wrap at 2^31 records a partition, so it is rotated long before; it goes on with
+the next batch of a partition when one was refused, so batches of an append wait for each other;
+consumer groups are not used at all, positions live with the effects they belong to.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.codec import lz4_encode
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 from aiokafka.record._crecords import default_records
 
 from common.bus.types import BusError, Message, OffsetLost, Reader, Record
@@ -27,9 +28,8 @@ APPEND_SECONDS: Final = 15.0
 ROTATE_AFTER_RECORDS: Final = 500_000_000
 """A producer is replaced after this many records; the protocol's limit is 2^31 a partition."""
 MAX_RECORD_BYTES: Final = 8 * 2**20
-SEND_ONE_BY_ONE: Final = 2
-"""Up to this many records a partition go through the producer's own batching, which merges
-concurrent callers; more are packed into batches of our own, ten times cheaper a record."""
+STOP_SECONDS: Final = 5.0
+"""How long a client may take to stop before its connections are dropped."""
 
 
 # aiokafka compresses at level 9 and has no setting; level 1 costs a seventh of the time.
@@ -47,49 +47,53 @@ class KafkaBus:
         self._prefix = prefix
         self._append_seconds = append_seconds
         self._producer: AIOKafkaProducer | None = None
-        self._producer_lock = asyncio.Lock()
+        self._starting: asyncio.Task[AIOKafkaProducer] | None = None
         self._sent = 0
         self._offsets: AIOKafkaConsumer | None = None
         self._offsets_lock = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     async def start(self) -> None:
+        self._stopped = False
         await self._live_producer()
 
     async def stop(self) -> None:
+        self._stopped = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         producer, self._producer = self._producer, None
         offsets, self._offsets = self._offsets, None
-        if producer is not None:
-            await _stop_quietly(producer)
-        if offsets is not None:
-            await _stop_quietly(offsets)
-        for task in list(self._retiring):
-            await task
+        for client in (producer, offsets):
+            if client is not None:
+                self._stop_beside(client)
+        if self._retiring:
+            await asyncio.wait(list(self._retiring))
 
     async def append(self, topic: str, batches: Mapping[int, Sequence[Record]]) -> None:
         producer = await self._live_producer()
+        sends = [
+            asyncio.create_task(_send(producer, self._prefix + topic, partition, records))
+            for partition, records in batches.items()
+            if records
+        ]
         try:
             async with asyncio.timeout(self._append_seconds):
-                acks: list[asyncio.Future[Any]] = []
-                for partition, records in batches.items():
-                    acks += await self._send(producer, self._prefix + topic, partition, records)
-                if acks:
-                    await asyncio.gather(*acks)
-        except (TimeoutError, KafkaError, AssertionError) as error:
+                await asyncio.gather(*sends)
+        except (TimeoutError, KafkaError, AssertionError, OSError) as error:
             self._retire(producer)
             raise BusError(f"append to {topic} not confirmed: {error!r}") from error
+        finally:
+            for send in sends:  # what has not been handed over yet must not follow a failure
+                send.cancel()
         self._sent += sum(len(records) for records in batches.values())
         if self._sent >= ROTATE_AFTER_RECORDS:
             self._retire(producer)
 
     async def reader(self, topic: str, partition: int, offset: int) -> Reader:
         consumer = self._consumer()
-        try:
-            async with asyncio.timeout(self._append_seconds):
-                await consumer.start()
-        except (TimeoutError, KafkaError) as error:
-            await _stop_quietly(consumer)
-            raise BusError(f"cannot read {topic}/{partition}: {error!r}") from error
+        await self._start(consumer)
         place = TopicPartition(self._prefix + topic, partition)
         consumer.assign([place])
         consumer.seek(place, offset)
@@ -115,56 +119,59 @@ class KafkaBus:
         return await self._offset(place, lambda consumer: consumer.end_offsets([place]))
 
     async def _live_producer(self) -> AIOKafkaProducer:
-        async with self._producer_lock:
-            if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
-                    acks="all",
-                    enable_idempotence=True,
-                    compression_type="lz4",
-                    linger_ms=2,
-                    max_batch_size=512 * 1024,
-                    max_request_size=2 * MAX_RECORD_BYTES,
-                    request_timeout_ms=10_000,
-                )
-                await self._start(producer)
-                self._producer, self._sent = producer, 0
+        """The producer; everybody who comes while one is being started waits for that one start,
+        so that a broker which does not answer fails them all together."""
+        if self._producer is not None:
             return self._producer
+        if self._stopped:
+            raise BusError("the bus has been stopped")
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._new_producer())
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if starting.cancelled():
+                raise BusError("the bus has been stopped") from None
+            raise
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            linger_ms=2,
+            max_batch_size=512 * 1024,
+            max_request_size=2 * MAX_RECORD_BYTES,
+            request_timeout_ms=10_000,
+        )
+        try:
+            await self._start(producer)
+            self._producer, self._sent = producer, 0
+            return producer
+        finally:
+            self._starting = None
 
     async def _start(self, client: Any) -> None:
         try:
             async with asyncio.timeout(self._append_seconds):
                 await client.start()
-        except (TimeoutError, KafkaError) as error:
-            await _stop_quietly(client)
+        except (TimeoutError, KafkaError, OSError) as error:
+            self._stop_beside(client)
             raise BusError(f"cannot reach Kafka at {self._bootstrap}: {error!r}") from error
-
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
-    ) -> list[asyncio.Future[Any]]:
-        if len(records) <= SEND_ONE_BY_ONE:
-            return [
-                await producer.send(
-                    topic, r.value, key=r.key, partition=partition, headers=list(r.headers)
-                )
-                for r in records
-            ]
-        acks = []
-        batch = producer.create_batch()
-        for record in records:
-            fields = {"key": record.key, "value": record.value, "headers": list(record.headers)}
-            if batch.append(timestamp=None, **fields) is None:
-                acks.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                batch.append(timestamp=None, **fields)
-        acks.append(await producer.send_batch(batch, topic, partition=partition))
-        return acks
+        except BaseException:
+            self._stop_beside(client)
+            raise
 
     def _retire(self, producer: AIOKafkaProducer) -> None:
         """Stop using a producer; the next append builds another."""
         if self._producer is producer:
             self._producer = None
-        task = asyncio.create_task(_stop_quietly(producer))
+        self._stop_beside(producer)
+
+    def _stop_beside(self, client: Any) -> None:
+        task = asyncio.create_task(_stop_quietly(client))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -194,8 +201,28 @@ class KafkaBus:
             except (TimeoutError, KafkaError) as error:
                 broken, self._offsets = self._offsets, None
                 if broken is not None:
-                    await _stop_quietly(broken)
+                    self._stop_beside(broken)
                 raise BusError(f"offsets of {place.topic}: {error!r}") from error
+
+
+async def _send(
+    producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]
+) -> None:
+    """Append to one partition. A batch is handed over when the one before it was acknowledged:
+    the producer would go on after one that was refused, and leave a hole."""
+    if len(records) == 1:  # the producer's own batching merges concurrent callers
+        one = records[0]
+        headers = list(one.headers)
+        await (await producer.send(topic, one.value, one.key, partition, headers=headers))
+        return
+    batch = producer.create_batch()
+    for record in records:
+        fields = {"key": record.key, "value": record.value, "headers": list(record.headers)}
+        if batch.append(timestamp=None, **fields) is None:
+            await (await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            batch.append(timestamp=None, **fields)
+    await (await producer.send_batch(batch, topic, partition=partition))
 
 
 class _KafkaReader:
@@ -210,7 +237,7 @@ class _KafkaReader:
                 )
         except OffsetOutOfRangeError as error:
             raise OffsetLost(f"{self._topic}/{self._place.partition}: {error!r}") from error
-        except (TimeoutError, KafkaError) as error:
+        except (TimeoutError, KafkaError, ConsumerStoppedError) as error:
             raise BusError(f"reading {self._topic}: {error!r}") from error
         return [
             Message(
@@ -234,12 +261,17 @@ class _KafkaReader:
 
 
 async def _stop_quietly(client: Any) -> None:
-    """Stop a producer or consumer; their stop() may hang for ever when brokers are away."""
+    """Stop a producer or consumer. Their stop() may hang for ever when brokers are away, and a
+    producer's sender outlives it, so after `STOP_SECONDS` it is torn down from inside."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(STOP_SECONDS):
             await client.stop()
     except (TimeoutError, KafkaError, OSError, AssertionError) as error:
         log.warning("closing a Kafka client took too long or failed: %r", error)
+        sender = getattr(client, "_sender", None)
+        if sender is not None and sender.sender_task is not None:
+            sender.sender_task.cancel()
+            await asyncio.wait([sender.sender_task], timeout=1)
         inner = getattr(client, "client", None) or getattr(client, "_client", None)
         if inner is not None:
             with contextlib.suppress(Exception):

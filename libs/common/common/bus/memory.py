@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from common.bus.types import BusError, Message, OffsetLost, Reader, Record
 from common.contracts.topics import DEFAULT_PARTITIONS
@@ -14,15 +14,20 @@ def _wall_clock_ms() -> int:
 
 
 class MemoryBus:
-    """Logs as lists. Timestamps come from `clock_ms` and never go back within a partition."""
+    """Logs as lists. Timestamps come from `clock_ms` and never go back within a partition.
+
+    `topics`: the only ones there are; None: every topic exists.
+    """
 
     def __init__(
         self,
         *,
         partitions: int = DEFAULT_PARTITIONS,
+        topics: Collection[str] | None = None,
         clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
         self._partitions = partitions
+        self._topics = topics
         self._clock_ms = clock_ms
         self._logs: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._first: dict[tuple[str, int], int] = defaultdict(int)
@@ -35,8 +40,9 @@ class MemoryBus:
         """Nothing to release."""
 
     async def append(self, topic: str, batches: Mapping[int, Sequence[Record]]) -> None:
+        for partition in batches:
+            self._require(topic, partition)
         for partition, records in batches.items():
-            self._require(partition)
             log = self._logs[topic, partition]
             for record in records:
                 last_ms = log[-1].timestamp_ms if log else 0
@@ -56,16 +62,19 @@ class MemoryBus:
             self._arrived.notify_all()
 
     async def reader(self, topic: str, partition: int, offset: int) -> Reader:
-        self._require(partition)
+        self._require(topic, partition)
         return _MemoryReader(self, topic, partition, offset)
 
     async def partitions(self, topic: str) -> int:
+        self._require(topic, 0)
         return self._partitions
 
     async def beginning_offset(self, topic: str, partition: int) -> int:
+        self._require(topic, partition)
         return self._first[topic, partition]
 
     async def end_offset(self, topic: str, partition: int) -> int:
+        self._require(topic, partition)
         return self._first[topic, partition] + len(self._logs[topic, partition])
 
     def drop_before(self, topic: str, partition: int, offset: int) -> None:
@@ -86,6 +95,8 @@ class MemoryBus:
         if offset < first:
             raise OffsetLost(f"{topic}/{partition}@{offset}: the log starts at {first}")
         log = self._logs[topic, partition]
+        if offset > first + len(log):
+            raise OffsetLost(f"{topic}/{partition}@{offset}: the log ends at {first + len(log)}")
         if offset - first >= len(log) and wait_seconds > 0:
             async with self._arrived:
                 try:
@@ -96,7 +107,9 @@ class MemoryBus:
                     return []
         return log[offset - first : offset - first + limit]
 
-    def _require(self, partition: int) -> None:
+    def _require(self, topic: str, partition: int) -> None:
+        if self._topics is not None and topic not in self._topics:
+            raise BusError(f"topic {topic} does not exist")
         if not 0 <= partition < self._partitions:
             raise BusError(f"partition {partition} of {self._partitions} does not exist")
 

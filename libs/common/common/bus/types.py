@@ -16,7 +16,8 @@ class BusError(Exception):
 
 
 class OffsetLost(BusError):
-    """The offset asked for is not in the log any more: retention took what nobody had read."""
+    """The offset asked for is not in the log: retention took what nobody had read, or the log is
+    another one than it was (its end lies before the offset)."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

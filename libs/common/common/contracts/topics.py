@@ -11,6 +11,9 @@ from typing import Final
 
 SHARDS: Final = 256
 DEFAULT_PARTITIONS: Final = 4
+COMPACTION_LAG_HOURS: Final = 7 * 24
+"""Records of a compacted topic are all kept this long, as those of the others are: a reader that
+is not further behind sees every record, and every order between data and watermarks."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Topic:
         """Topic settings of Kafka. Time is the broker's: a late event must not age the log."""
         base = {"message.timestamp.type": "LogAppendTime"}
         if self.compacted:
-            return base | {"cleanup.policy": "compact"}
+            lag_ms = COMPACTION_LAG_HOURS * 3_600_000
+            return base | {"cleanup.policy": "compact", "min.compaction.lag.ms": str(lag_ms)}
         hours = self.retention_hours or 168
         return base | {"cleanup.policy": "delete", "retention.ms": str(hours * 3_600_000)}
 

@@ -1,6 +1,7 @@
 """Metrics of the kernel."""
 
-import time
+import asyncio
+import contextlib
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -40,11 +41,18 @@ WATERMARK = Gauge(
 )
 
 
+def forget(position: Position) -> None:
+    """The partition is no longer processed here: its gauges would only grow old."""
+    for gauge in (NEXT_OFFSET, WATERMARK):
+        with contextlib.suppress(KeyError):
+            gauge.remove(position.topic, str(position.partition))
+
+
 def observe_step(position: Position, records: int, repeated: int, began: float) -> None:
-    """Count a finished step that began at `began` (monotonic seconds)."""
+    """Count a finished step that began at `began` (the event loop's clock)."""
     RECORDS.labels(position.topic).inc(records)
     REPEATED.labels(position.topic).inc(repeated)
-    STEP_SECONDS.labels(position.topic).observe(time.monotonic() - began)
+    STEP_SECONDS.labels(position.topic).observe(asyncio.get_running_loop().time() - began)
     partition = str(position.partition)
     NEXT_OFFSET.labels(position.topic, partition).set(position.next_offset)
     if position.watermark_ms is not None:

@@ -3,6 +3,11 @@
 Writers take revisions from one counter row inside their transaction (`next_revision`), so a
 revision is visible only when all smaller ones are. The publisher remembers the last one that was
 acknowledged; after a crash it emits a little again, which receivers drop by revision.
+
+A publisher that was frozen past its lease may append an old value behind a newer one. Receivers
+drop it, but compaction would keep it. So whoever finds that it lost the lease sets the position
+back, and a compacted topic is published whole once in a while, well within the time for which
+topics are not compacted (`common.contracts.topics.COMPACTION_LAG_HOURS`).
 """
 
 import asyncio
@@ -23,6 +28,8 @@ Fetch = Callable[[Any, int, int], Awaitable[Sequence[tuple[int, str, Record]]]]
 """(connection, after revision, limit) -> (revision, partition key, record), by revision."""
 
 BATCH = 500
+REFRESH_SECONDS = 3600.0
+"""A compacted topic is published whole this often."""
 
 
 async def next_revision(tx: Any, schema: str, name: str) -> int:
@@ -60,6 +67,7 @@ class Outbox:
         self._topic, self._fetch, self._worker = topic, fetch, worker
         self._lease_seconds, self._every_seconds = lease_seconds, every_seconds
         self._stopping = asyncio.Event()
+        self._refreshed_at: float | None = None
 
     async def run(self) -> None:
         """Publish until `stop`; survives a broker or database that goes away."""
@@ -78,14 +86,31 @@ class Outbox:
         self._stopping.set()
 
     async def _publish_owned(self) -> None:
+        clock = asyncio.get_running_loop().time
         async with self._pool.acquire() as connection:
             after = await self._claim(connection)
+            if after is not None and self._refresh_is_due(clock()):
+                await self._rewind(connection, 0)
+                after = 0
+            leased_at = clock()
             while after is not None and not self._stopping.is_set():
                 rows = await self._fetch(connection, after, BATCH)
-                if not rows:
-                    return
+                if not rows or clock() - leased_at > self._lease_seconds / 2:
+                    return  # the next round claims again before it appends
                 await self._append(rows)
-                after = await self._advance(connection, after, rows[-1][0])
+                before, after = after, await self._advance(connection, after, rows[-1][0])
+                leased_at = clock()
+                if after is None:
+                    log.warning("outbox %s: the lease was lost while publishing", self._name)
+                    await self._rewind(connection, before)
+
+    def _refresh_is_due(self, now: float) -> bool:
+        if self._refreshed_at is None:
+            self._refreshed_at = now
+        if not self._topic.compacted or now - self._refreshed_at < REFRESH_SECONDS:
+            return False
+        self._refreshed_at = now
+        return True
 
     async def _append(self, rows: Sequence[tuple[int, str, Record]]) -> None:
         partitions = await self._bus.partitions(self._topic.name)
@@ -131,6 +156,18 @@ class Outbox:
             self._worker,
         )
         return revision
+
+    async def _rewind(self, connection: Any, revision: int) -> None:
+        """Have everything above `revision` published again, by whoever holds the lease."""
+        await connection.execute(
+            f"""
+            UPDATE {self._schema}.outboxes
+            SET emitted_revision = least(emitted_revision, $2)
+            WHERE name = $1
+            """,
+            self._name,
+            revision,
+        )
 
     async def _release(self) -> None:
         await self._pool.execute(

@@ -89,7 +89,7 @@ def advance(
         if is_control(message):
             told = watermark_of(message)
             if told is not None and not root:
-                inputs = told.inputs
+                inputs = max(inputs, told.inputs)
                 known = watermarks.get(told.origin, 0)
                 watermarks[told.origin] = max(known, told.watermark_ms)
             continue

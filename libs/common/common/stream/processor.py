@@ -7,15 +7,14 @@ what was committed.
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from zlib import crc32
 
 import asyncpg
 import msgspec
 
-from common.bus.types import Bus, BusError, Message, Reader
+from common.bus.types import Bus, BusError, Message, OffsetLost, Reader
 from common.contracts.control import is_control
 from common.contracts.topics import Topic
 from common.stream import metrics
@@ -29,6 +28,8 @@ STALL_SECONDS = 60.0
 """A reader that sees nothing for this long while the log has grown is replaced."""
 CONTROL_SECONDS = 0.2
 """Control records alone wait this long for company: a step costs a commit."""
+BUSY_SECONDS = 600.0
+"""How long a lease is renewed for an owner that finishes no step; then it is taken for stuck."""
 LOST = (BusError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a partition is dropped for and claimed again: somebody we depend on was away."""
 
@@ -41,6 +42,8 @@ class Partition:
         self.session = session
         self.state: Any = None
         """Whatever the stage keeps in memory for this partition; it dies with the claim."""
+        self.stepped_at = asyncio.get_running_loop().time()
+        """When the last step was committed (the claim counts as one), by the event loop's clock."""
 
     @property
     def connection(self) -> Any:
@@ -79,7 +82,8 @@ class Stage(Protocol):
     root: bool
     """Whether this is the first stage, whose watermark is the broker's clock."""
     tick_seconds: float | None
-    """`apply` is called with no messages at least this often; None: only when there are some."""
+    """`apply` is called at least this often, with no messages when there are none; None: as often
+    as the lease asks for, about every third of it."""
 
     async def recover(self, part: Partition) -> None:
         """Take over: emit again what was committed and perhaps not emitted (it is deterministic),
@@ -120,12 +124,12 @@ class Processor:
         self._stopping = asyncio.Event()
         self._owned: dict[int, asyncio.Task[None]] = {}
         self._give_back: set[int] = set()
-        self._healthy_at = 0.0
+        self._healthy_at = float("-inf")
 
     @property
     def is_ready(self) -> bool:
         """Whether leases were kept up recently."""
-        return time.monotonic() - self._healthy_at < 2 * self._lease_seconds
+        return asyncio.get_running_loop().time() - self._healthy_at < 2 * self._lease_seconds
 
     @property
     def owned(self) -> list[int]:
@@ -134,15 +138,19 @@ class Processor:
 
     async def run(self) -> None:
         """Claim and process until `stop`; then finish the steps under way and release."""
-        while not self._stopping.is_set():
-            try:
-                async with asyncio.timeout(self._lease_seconds):
-                    await self._balance()
-                self._healthy_at = time.monotonic()
-            except LOST as error:
-                log.warning("%s: leases: %r; trying again", self._stage.topic.name, error)
-            await self._pause(self._lease_seconds / 5)
-        await asyncio.gather(*self._owned.values(), return_exceptions=True)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    async with asyncio.timeout(self._lease_seconds):
+                        await self._balance()
+                    self._healthy_at = asyncio.get_running_loop().time()
+                except LOST as error:
+                    log.warning("%s: leases: %r; trying again", self._stage.topic.name, error)
+                await self._pause(self._lease_seconds / 5)
+            await asyncio.gather(*self._owned.values(), return_exceptions=True)
+        finally:  # when cancelled, no partition goes on without the loop that keeps its lease
+            for task in self._owned.values():
+                task.cancel()
         try:
             async with asyncio.timeout(self._lease_seconds):
                 await self._progress.leave(self._stage.topic.name, self._worker)
@@ -179,44 +187,82 @@ class Processor:
         """Process one partition until it is given back, lost or fenced."""
         name = f"{position.topic}/{position.partition}"
         log.info("%s: claimed at %d, epoch %d", name, position.next_offset, position.epoch)
-        session: Session | None = None
         try:
-            session = await self._progress.session()
-            part = Partition(position, session)
-            await self._stage.recover(part)
-            reader = await self._bus.reader(position.topic, part.number, part.next_offset)
-            try:
-                await self._process(part, reader)
-            finally:
-                await reader.close()
-            await session.release(part.position)
-            log.info("%s: released at %d", name, part.next_offset)
+            await self._hold(position)
         except Fenced as error:
             metrics.FENCED.labels(position.topic).inc()
             log.warning("%s: fenced, somebody else owns it now: %s", name, error)
-        except OffsetGap as error:
+        except (OffsetGap, OffsetLost) as error:
             metrics.GAPS.labels(position.topic).inc()
             log.critical("%s: stopped, records are missing: %s", name, error)
             await self._pause(self._lease_seconds)
         except LOST as error:
-            log.warning("%s: dropped, will be claimed again: %r", name, error)
+            by_database = isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError)
+            log.warning("%s: dropped, to be claimed again: %r", name, error, exc_info=by_database)
             await self._pause(1)
         except Exception:
             log.exception("%s: the step failed; it will be tried again from the start", name)
             await self._pause(self._lease_seconds / 2)
         finally:
-            if session is not None:
-                await session.close()
+            metrics.forget(position)
+
+    async def _hold(self, position: Position) -> None:
+        session = await self._progress.session()
+        try:
+            part = Partition(position, session)
+            await self._keeping_lease(part, self._work(part))
+            await session.release(part.position)
+            log.info("%s/%d: released at %d", position.topic, part.number, part.next_offset)
+        finally:
+            await session.close()
+
+    async def _work(self, part: Partition) -> None:
+        await self._stage.recover(part)
+        reader = await self._bus.reader(part.position.topic, part.number, part.next_offset)
+        try:
+            await self._process(part, reader)
+        finally:
+            await reader.close()
+
+    async def _keeping_lease(self, part: Partition, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` while the lease is renewed beside it: steps renew it, but recovering, a large
+        step or a slow broker may take longer than a lease. Losing it ends the work."""
+        working = asyncio.create_task(work)
+        keeping = asyncio.create_task(self._keep_lease(part))
+        try:
+            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            first = working if working.done() else keeping
+        finally:
+            working.cancel()
+            keeping.cancel()
+            await asyncio.wait({working, keeping})
+            for task in (working, keeping):
+                if not task.cancelled():
+                    task.exception()  # seen; the first to end is the one that tells
+        first.result()
+
+    async def _keep_lease(self, part: Partition) -> None:
+        now = asyncio.get_running_loop().time
+        while now() - part.stepped_at < BUSY_SECONDS:
+            await asyncio.sleep(self._lease_seconds / 4)
+            if now() - part.stepped_at < self._lease_seconds / 2:
+                continue
+            try:
+                await self._progress.renew(part.position, self._lease_seconds)
+            except LOST as error:
+                log.warning("%s/%d: renewing: %r", part.position.topic, part.number, error)
+        raise TimeoutError(f"no step finished for {BUSY_SECONDS:.0f} s")
 
     async def _process(self, part: Partition, reader: Reader) -> None:
         tick = self._stage.tick_seconds
         idle_seconds = min(tick or self._lease_seconds / 3, self._lease_seconds / 3)
-        stepped_at = heard_at = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        stepped_at = heard_at = clock()
         waiting: list[Message] = []
         while not self._stopping.is_set() and part.number not in self._give_back:
             wait_seconds = CONTROL_SECONDS if waiting else min(idle_seconds, 0.5)
             messages = await reader.read(self._read_messages, wait_seconds)
-            now = time.monotonic()
+            now = clock()
             if messages:
                 heard_at = now
             elif now - heard_at > STALL_SECONDS:
@@ -228,17 +274,23 @@ class Processor:
             if has_data or now - stepped_at >= patience:
                 await self._step(part, waiting)
                 waiting = []
-                stepped_at = time.monotonic()
+                stepped_at = clock()
 
     async def _step(self, part: Partition, messages: list[Message]) -> None:
         """One step: the effect and the position in one transaction, then the emission."""
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         topic = self._stage.topic
         before = part.position
         moved = advance(before, messages, compacted=topic.compacted, root=self._stage.root)
         async with part.session.step(before, moved.position, self._lease_seconds) as tx:
             part.position = moved.position
             effect = await self._stage.apply(tx, part, moved.fresh)
+        part.stepped_at = clock()
+        if part.stepped_at - began > self._lease_seconds / 2:
+            # Frozen or slow: emitting late is harmless to receivers that saw the successor's
+            # records, but a compacted topic would keep the older value. Ask first.
+            await self._progress.renew(part.position, self._lease_seconds)
         await self._stage.emit(part, effect)
         metrics.observe_step(part.position, len(messages), moved.repeated, began)
         if self._on_position is not None:

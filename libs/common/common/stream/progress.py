@@ -62,6 +62,13 @@ class Progress(Protocol):
         """
         ...
 
+    async def renew(self, position: Position, lease_seconds: float) -> None:
+        """Keep the lease while no step does; raises `Fenced` when it is another's by now.
+
+        Runs beside the owner's session and never waits for a step of it.
+        """
+        ...
+
     async def session(self) -> Session:
         """A connection for a partition's owner."""
         ...
@@ -120,10 +127,16 @@ class PostgresProgress:
                 UPDATE {self._schema}.partition_progress
                 SET owner = $3,
                     epoch = epoch + 1,
-                    lease_expires_at = now() + make_interval(secs => $4)
-                WHERE topic = $1
-                  AND partition = $2
-                  AND (owner IS NULL OR owner = $3 OR lease_expires_at < now())
+                    lease_expires_at = clock_timestamp() + make_interval(secs => $4)
+                WHERE (topic, partition) = (
+                    -- A row that is locked belongs to an owner in the middle of a step.
+                    SELECT topic, partition
+                    FROM {self._schema}.partition_progress
+                    WHERE topic = $1
+                      AND partition = $2
+                      AND (owner IS NULL OR owner = $3 OR lease_expires_at < clock_timestamp())
+                    FOR UPDATE SKIP LOCKED
+                )
                 RETURNING topic, partition, epoch, next_offset, emitted_offset,
                           seen, watermarks, inputs, watermark_ms
                 """,
@@ -133,6 +146,39 @@ class PostgresProgress:
                 lease_seconds,
             )
         return position_of(row) if row is not None else None
+
+    async def renew(self, position: Position, lease_seconds: float) -> None:
+        async with self._pool.acquire() as connection:
+            await connection.execute(
+                f"""
+                UPDATE {self._schema}.partition_progress
+                SET lease_expires_at = clock_timestamp() + make_interval(secs => $4)
+                WHERE (topic, partition) = (
+                    SELECT topic, partition
+                    FROM {self._schema}.partition_progress
+                    WHERE topic = $1
+                      AND partition = $2
+                      AND epoch = $3
+                    FOR UPDATE SKIP LOCKED
+                )
+                """,
+                position.topic,
+                position.partition,
+                position.epoch,
+                lease_seconds,
+            )
+            epoch = await connection.fetchval(
+                f"""
+                SELECT epoch
+                FROM {self._schema}.partition_progress
+                WHERE topic = $1
+                  AND partition = $2
+                """,
+                position.topic,
+                position.partition,
+            )
+        if epoch != position.epoch:
+            raise Fenced(f"{position.topic}/{position.partition} epoch {position.epoch}")
 
     async def session(self) -> Session:
         from common.db import connect
@@ -161,7 +207,7 @@ class _PostgresSession:
                     watermarks = $8,
                     inputs = $9,
                     watermark_ms = $10,
-                    lease_expires_at = now() + make_interval(secs => $11)
+                    lease_expires_at = clock_timestamp() + make_interval(secs => $11)
                 WHERE topic = $1
                   AND partition = $2
                   AND epoch = $3

@@ -1,6 +1,6 @@
 """The watermark of a whole stage, and when to say it."""
 
-import time
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ class WatermarkTeller:
     def __init__(self, every_seconds: float = 0.2) -> None:
         self._every_seconds = every_seconds
         self._told_ms = -1
-        self._told_at = 0.0
+        self._told_at = float("-inf")
 
     def records(self, part: Partition, *, inputs: int, outputs: int) -> dict[int, list[Record]]:
         """Control records for each of `outputs` partitions; empty when there is nothing to say.
@@ -48,7 +48,7 @@ class WatermarkTeller:
         `inputs`: partitions of the stage's input topic.
         """
         watermark = part.watermark_ms
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         if watermark is None or watermark <= self._told_ms:
             return {}
         if now - self._told_at < self._every_seconds:
