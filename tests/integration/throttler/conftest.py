@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.integration.throttler.world import World
+from tests.support.databases import Database
 
 
 @pytest.fixture
 async def world(
-    kafka: str, topic_prefix: str, database: Callable[[str], tuple[str, str]]
+    kafka: str, topics: str, database: Callable[[str], Database]
 ) -> AsyncIterator[World]:
-    world = World(kafka, topic_prefix, database("throttler"))
-    await world.start()
+    world = World(kafka, topics, database("throttler"))
+    await world.bus.start()
     yield world
     await world.bus.stop()

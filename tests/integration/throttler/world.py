@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 
-from common.bus.admin import apply_topics
 from common.bus.kafka import KafkaBus
 from common.contracts.control import watermark_record
 from common.contracts.meters import Meter, meter_record
 from common.contracts.rollups import Aggregate, Rollup, Slot, rollup_record
 from common.contracts.tenants import Tenant, TenantSubscription, tenant_record
 from common.contracts.topics import METERS, ROLLUPS, TENANTS, partition_for
+from tests.support.databases import Database
 from tests.support.serving import serving
 from throttler.main import build
 from throttler.settings import Settings
@@ -43,17 +43,13 @@ class Clock:
 class World:
     """What surrounds the throttler. Usage is absolute by hour, as on the bus."""
 
-    def __init__(self, kafka: str, prefix: str, database: tuple[str, str]) -> None:
+    def __init__(self, kafka: str, prefix: str, database: Database) -> None:
         self.kafka, self.prefix = kafka, prefix
         self.owner_url, self.service_url = database
         self.clock = Clock()
         self.bus = KafkaBus(kafka, prefix=prefix)
         self._version = 0
         self._slots: dict[tuple[str, str, datetime], Decimal] = {}
-
-    async def start(self) -> None:
-        await apply_topics(self.kafka, prefix=self.prefix, partitions=PARTITIONS)
-        await self.bus.start()
 
     def settings(self, **changes: Any) -> Settings:
         fields: dict[str, Any] = {
