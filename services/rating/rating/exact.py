@@ -1,0 +1,39 @@
+"""Exact arithmetic for prices: nothing is rounded before the invoice line."""
+
+from decimal import ROUND_05UP, Context, Decimal, Inexact, InvalidOperation, Overflow
+from fractions import Fraction
+from typing import Final
+
+EXACT: Final = Context(
+    prec=2000, Emax=20_000, Emin=-20_000, traps=[InvalidOperation, Overflow, Inexact]
+)
+"""Sums and products in this context are exact or raise: prices have 38 digits, and usage would
+need 1,900 to reach its end."""
+
+SETTLED_DECIMALS: Final = 18
+"""Decimals that leave rating: the scale of NUMERIC(38,18)."""
+_QUANTUM: Final = Decimal(1).scaleb(-SETTLED_DECIMALS)
+
+
+def settle(value: Decimal | Fraction) -> Decimal:
+    """`value` with at most 18 decimals, such that rounding the result to fewer decimals gives
+    what rounding `value` itself would give.
+
+    A value that does not fit is cut towards zero, and where that ends in 0 or 5 its last digit is
+    moved away from zero by one ("round to odd" for decimals), so that it can never look like a
+    tie that the exact value is not.
+    """
+    if isinstance(value, Decimal):
+        digits = -int(value.as_tuple().exponent)
+        if digits <= SETTLED_DECIMALS:
+            return value
+        return value.quantize(_QUANTUM, rounding=ROUND_05UP, context=_WIDE)
+    scaled = abs(value) * 10**SETTLED_DECIMALS
+    whole, rest = divmod(scaled.numerator, scaled.denominator)
+    if rest and whole % 5 == 0:
+        whole += 1
+    signed = -whole if value < 0 else whole
+    return Decimal(signed).scaleb(-SETTLED_DECIMALS, context=_WIDE)
+
+
+_WIDE: Final = Context(prec=2000, Emax=20_000, Emin=-20_000)

@@ -1,0 +1,115 @@
+"""Reads the fields of a price as a caller wrote them, and says exactly what is wrong where."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+DECIMAL: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+INTEGER_DIGITS: Final = 20
+DECIMALS: Final = 18
+"""What NUMERIC(38,18) holds."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """`path` as in `prices[0].tiers[1].up_to`; `message` is a sentence. `code` is the API's."""
+
+    path: str
+    message: str
+    code: str = "invalid_price"
+
+
+class Fields:
+    """One JSON object. Each field is read once; `finish` reports those that nobody read.
+
+    Errors gather in one list that all nested objects share, so that a caller sees them all.
+    """
+
+    def __init__(self, value: Mapping[str, Any], path: str, errors: list[FieldError]) -> None:
+        self._value, self._path, self.errors = value, path, errors
+        self._read: set[str] = set()
+
+    def path(self, name: str) -> str:
+        """The path of a field, as callers write it."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def refuse(self, name: str, message: str, code: str = "invalid_price") -> None:
+        """Report the field `name`."""
+        self.errors.append(FieldError(self.path(name), message, code))
+
+    def raw(self, name: str) -> Any:
+        """The value as it stands, None where it is missing."""
+        self._read.add(name)
+        return self._value.get(name)
+
+    def decimal(
+        self, name: str, *, default: Decimal | None = None, above_zero: bool = False
+    ) -> Decimal:
+        """A decimal that is not negative (or above zero), of NUMERIC(38,18).
+
+        Without a default the field is required. After an error 0 is returned, so that reading
+        can go on.
+        """
+        value = self.raw(name)
+        if value is None and default is not None and name not in self._value:
+            return default
+        problem = _decimal_problem(value)
+        if problem is None:
+            number = Decimal(value)
+            if number > 0 or (number == 0 and not above_zero):
+                return number.copy_abs()  # abs() would round to 28 digits
+            problem = "must be above 0" if above_zero else "must not be negative"
+        self.refuse(name, problem)
+        return Decimal(0)
+
+    def text(self, name: str, *, default: str | None = None, max_length: int = 200) -> str:
+        """A string; required without a default."""
+        value = self.raw(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not 0 < len(value) <= max_length:
+            self.refuse(name, f"must be a text of 1 to {max_length} characters")
+            return ""
+        return value
+
+    def objects(self, name: str, *, max_items: int) -> Iterator["Fields"]:
+        """The elements of a required list of objects, each to be read and finished in turn."""
+        value = self.raw(name)
+        if not isinstance(value, list) or not 0 < len(value) <= max_items:
+            self.refuse(name, f"must be a list of 1 to {max_items} objects")
+            return
+        for index, item in enumerate(value):
+            if isinstance(item, Mapping):
+                yield Fields(item, f"{self.path(name)}[{index}]", self.errors)
+            else:
+                self.refuse(f"{name}[{index}]", "must be an object")
+
+    def forgive(self) -> None:
+        """Report no unread field: what may stand here is not known."""
+        self._read.update(self._value)
+
+    def finish(self) -> None:
+        """Report every field that was not read."""
+        for name in self._value:
+            if name not in self._read:
+                self.refuse(name[:100], "is not a field here")
+
+
+def _decimal_problem(value: Any) -> str | None:
+    if value is None:
+        return "is missing"
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return 'must be a decimal written as a text, for example "0.25"'
+    text = str(value) if isinstance(value, str) or abs(value) < 10**40 else "9" * 41
+    if not DECIMAL.fullmatch(text):
+        return f'{text[:40]!r} is not a decimal: write digits with a point, for example "1.5"'
+    digits = Decimal(text).as_tuple()
+    significant = "".join(map(str, digits.digits)).rstrip("0")
+    exponent = int(digits.exponent) + len(digits.digits) - len(significant)
+    if significant and (
+        len(significant.lstrip("0")) + exponent > INTEGER_DIGITS or -exponent > DECIMALS
+    ):
+        return f"has more than {INTEGER_DIGITS} digits before the point or {DECIMALS} after it"
+    return None

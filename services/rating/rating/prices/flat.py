@@ -1,0 +1,39 @@
+"""flat: an amount a period, whatever is used. `{"model": "flat", "amount": "49.00"}`"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from common.contracts.charges import ChargeLine
+from common.money import plain
+
+from rating.prices.fields import Fields
+
+
+@dataclass(frozen=True)
+class Flat:
+    """`amount`: for a whole period, not negative."""
+
+    name: ClassVar[str] = "flat"
+    metered: ClassVar[bool] = False
+
+    amount: Decimal
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        return cls(amount=fields.decimal("amount"))
+
+    def lines(self, quantity: Decimal) -> Sequence[ChargeLine]:
+        return [
+            ChargeLine(
+                kind="flat",
+                description="Fee",
+                quantity=Decimal(1),
+                unit_amount=self.amount,
+                amount=self.amount,
+            )
+        ]
+
+    def fields(self) -> dict[str, Any]:
+        return {"amount": plain(self.amount)}

@@ -1,0 +1,39 @@
+"""unit: the same for every unit. `{"model": "unit", "unit_amount": "0.002"}`"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from common.contracts.charges import ChargeLine
+from common.money import plain
+
+from rating.prices.fields import Fields
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`unit_amount`: for one unit of the meter, not negative; fractions of a unit count."""
+
+    name: ClassVar[str] = "unit"
+    metered: ClassVar[bool] = True
+
+    unit_amount: Decimal
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        return cls(unit_amount=fields.decimal("unit_amount"))
+
+    def lines(self, quantity: Decimal) -> Sequence[ChargeLine]:
+        return [
+            ChargeLine(
+                kind="unit",
+                description=f"{plain(quantity)} × {plain(self.unit_amount)}",
+                quantity=quantity,
+                unit_amount=self.unit_amount,
+                amount=quantity * self.unit_amount,
+            )
+        ]
+
+    def fields(self) -> dict[str, Any]:
+        return {"unit_amount": plain(self.unit_amount)}
