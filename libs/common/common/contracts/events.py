@@ -32,6 +32,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 _decoder: Final = msgspec.json.Decoder(list[CloudEvent], float_hook=Decimal)
+_one_decoder: Final = msgspec.json.Decoder(CloudEvent, float_hook=Decimal)
 
 
 def events_record(
@@ -57,6 +58,11 @@ def events_record(
 def decode_events(message: Message) -> list[CloudEvent]:
     """The events of a record."""
     return _decoder.decode(message.value or b"[]")
+
+
+def decode_event(raw: bytes) -> CloudEvent:
+    """One event from its bytes."""
+    return _one_decoder.decode(raw)
 
 
 def stamped_at_ms(message: Message) -> int:

@@ -1,0 +1,149 @@
+"""What a request holds becomes envelopes. Pure.
+
+Every element gets into an envelope, bad ones too: they are durable and part of the accounting.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from common.contracts.received import (
+    DAY_MS,
+    NODE_MADE,
+    STAMPED,
+    Batch,
+    Envelope,
+    ReceivedEvent,
+    ReceivedReject,
+    event_shard,
+    identity_of,
+)
+from common.events import Rejection, ValidEvent, validate
+
+ENVELOPE_BYTES: Final = 1024 * 1024
+"""Bytes of events in an envelope; the first event of one may be as long by itself."""
+ENVELOPE_ELEMENTS: Final = 10_000
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Around a node's events: who sends them and where they stand in its sequence."""
+
+    node: str
+    epoch: str
+    first_seq: int
+    sealed_through_ms: int | None
+
+
+class _Group:
+    """The envelope under construction of one key."""
+
+    def __init__(self) -> None:
+        self.events: list[ReceivedEvent] = []
+        self.rejects: list[ReceivedReject] = []
+        self.size = 0
+
+
+class Acceptance:
+    """Takes a request's elements one by one; then `envelopes` are what to append, in order.
+
+    `now_ms`: when the request was received, Unix milliseconds. With a `frame`, all elements go
+    under the node's key and keep their order; without, each goes under its source.
+    """
+
+    def __init__(self, now_ms: int, frame: Frame | None = None) -> None:
+        self.accepted = 0
+        self.rejections: list[Rejection] = []
+        self._now_ms, self._frame = now_ms, frame
+        self._groups: dict[str, _Group] = {}
+        self._sealed: list[Envelope] = []
+
+    def add(self, place: int, raw: bytes) -> None:
+        """Take the element at `place` of the request."""
+        judged = validate(place, raw, self._now_ms)
+        if isinstance(judged, Rejection):
+            self.rejections.append(judged)
+            self._group(judged.source or "", judged.raw).rejects.append(_reject(judged))
+        else:
+            self.accepted += 1
+            self._group(judged.source, raw).events.append(self._event(judged, place))
+
+    def envelopes(self) -> Sequence[Envelope]:
+        """All envelopes, those of a key in the order of its elements. Ends the acceptance."""
+        for key in list(self._groups):
+            self._seal(key)
+        frame = self._frame
+        if frame is not None:
+            if not self._sealed:
+                self._sealed.append(self._envelope(frame.node, _Group()))
+            # Only the last one may say that everything has been sent.
+            last = self._sealed[-1]
+            batch = Batch(frame.node, frame.epoch, frame.first_seq, frame.sealed_through_ms)
+            self._sealed[-1] = msgspec.structs.replace(last, batch=batch)
+        return self._sealed
+
+    def _group(self, key: str, raw: bytes) -> _Group:
+        """The group of the element `raw`, with room for it."""
+        key = self._frame.node if self._frame is not None else key
+        group = self._groups.get(key)
+        if group is not None:
+            full = len(group.events) + len(group.rejects) >= ENVELOPE_ELEMENTS
+            if full or group.size + len(raw) > ENVELOPE_BYTES:
+                self._seal(key)
+                group = None
+        if group is None:
+            group = self._groups[key] = _Group()
+        group.size += len(raw)
+        return group
+
+    def _seal(self, key: str) -> None:
+        self._sealed.append(self._envelope(key, self._groups.pop(key)))
+
+    def _envelope(self, key: str, group: _Group) -> Envelope:
+        frame = self._frame
+        return Envelope(
+            key=key,
+            received_at_ms=self._now_ms,
+            events=group.events,
+            rejects=group.rejects,
+            batch=Batch(frame.node, frame.epoch, frame.first_seq, None) if frame else None,
+        )
+
+    def _event(self, event: ValidEvent, place: int) -> ReceivedEvent:
+        frame = self._frame
+        node_made = frame is not None and is_node_made(frame, event.source, event.id, place)
+        return received_event(event, place, self._now_ms, NODE_MADE if node_made else 0)
+
+
+def is_node_made(frame: Frame, source: str, event_id: str, place: int) -> bool:
+    """Whether an element is the node's own: from the node, and named by its place in the
+    sequence. It needs no row in the ledger, because its place is its identity."""
+    own = source == frame.node or source.startswith(f"{frame.node}/")
+    return own and event_id == f"{frame.epoch}-{frame.first_seq + place}"
+
+
+def received_event(event: ValidEvent, place: int, stamp_ms: int, flags: int = 0) -> ReceivedEvent:
+    """`event` with what the deduper needs; one without time happened at `stamp_ms`."""
+    stamped = event.time_ms is None
+    at_ms = stamp_ms if event.time_ms is None else event.time_ms
+    return ReceivedEvent(
+        identity=identity_of(event.source, event.id),
+        digest=event.digest,
+        day=at_ms // DAY_MS,
+        shard=event_shard(event.subject, event.source),
+        place=place,
+        flags=flags | (STAMPED if stamped else 0),
+        raw=event.raw,
+    )
+
+
+def _reject(rejection: Rejection) -> ReceivedReject:
+    return ReceivedReject(
+        place=rejection.index,
+        id=rejection.id,
+        source=rejection.source,
+        code=rejection.code,
+        message=rejection.message,
+        truncated=rejection.truncated,
+        raw=rejection.raw,
+    )

@@ -1,0 +1,272 @@
+"""What a step of the deduper decides about the envelopes it read. Pure.
+
+`claims` says which events have to be judged by the ledger; `decide` puts the ledger's and the
+sequences' verdicts together: what is counted, what is a duplicate, what is parked.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from common.contracts.received import (
+    DIGEST_BYTES,
+    Envelope,
+    ReceivedEvent,
+    ReceivedReject,
+    identity_of,
+)
+from common.events import REASONS
+from ingest.ledger import Claim, Verdict
+from ingest.sequence import Place
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """An envelope with its place in the log. `timestamp_ms`: the broker's time of it."""
+
+    offset: int
+    timestamp_ms: int
+    envelope: Envelope
+    traceparent: bytes | None = None
+
+
+class _Named(msgspec.Struct):
+    source: str
+    id: str
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
+class DeadEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An element that is parked. Its `offset` and `place` name it for ever."""
+
+    offset: int
+    place: int
+    code: str
+    message: str
+    raw: bytes
+    received_at_ms: int
+    source: str | None = None
+    event_id: str | None = None
+    identity: bytes | None = None
+    truncated: bool = False
+    node: str | None = None
+    epoch: str | None = None
+    seq: int | None = None
+
+
+class Tally(msgspec.Struct):
+    """Elements by what became of them: received = counted + duplicates + parked."""
+
+    received: int = 0
+    counted: int = 0
+    duplicates: int = 0
+    parked: int = 0
+
+
+class Decision(msgspec.Struct):
+    """`fresh`: the events to emit, by arrival. `replays`: the new state of dead events."""
+
+    tally: Tally
+    fresh: list[list[ReceivedEvent]]
+    dead: list[DeadEvent]
+    replays: dict[int, str]
+
+
+Places = Sequence[Place] | None
+"""What each element of a batch's envelope is, in the order of the request; None: no batch."""
+
+
+def digest_of(element: ReceivedEvent | ReceivedReject) -> bytes:
+    """What tells two elements with one sequence number apart."""
+    if isinstance(element, ReceivedEvent):
+        return element.digest
+    return blake2b(element.raw, digest_size=DIGEST_BYTES).digest()
+
+
+def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> list[Claim]:
+    """The events that the ledger has to judge: new in their node's sequence, if they have one,
+    and not identified by it."""
+    found: list[Claim] = []
+    for arrival, what in zip(arrivals, places, strict=True):
+        envelope = arrival.envelope
+        new = None if what is None else _new_places(envelope, what)
+        for number, event in enumerate(envelope.events):
+            if event.is_node_made or (new is not None and event.place not in new):
+                continue
+            claim = Claim(
+                event.day,
+                event.identity,
+                event.digest,
+                arrival.offset,
+                number,
+                event.is_stamped,
+            )
+            found.append(claim)
+    return found
+
+
+def first_replays(arrivals: Sequence[Arrival], replaying: set[int]) -> list[Arrival]:
+    """`arrivals` without the events of replays that are not wanted: of dead events that are not
+    being replayed any more, and of those replayed twice the later ones."""
+    waiting = set(replaying)
+    found = []
+    for arrival in arrivals:
+        replay_of = arrival.envelope.replay_of
+        if replay_of is not None and replay_of not in waiting:
+            envelope = msgspec.structs.replace(arrival.envelope, events=())
+            arrival = msgspec.structs.replace(arrival, envelope=envelope)
+        elif replay_of is not None:
+            waiting.discard(replay_of)
+        found.append(arrival)
+    return found
+
+
+def decide(
+    arrivals: Sequence[Arrival],
+    places: Sequence[Places],
+    verdicts: Mapping[tuple[int, int], Verdict],
+) -> Decision:
+    """The decision of a step. `verdicts`: the ledger's, by (offset, number) of each claim."""
+    decision = Decision(Tally(), [], [], {})
+    for arrival, what in zip(arrivals, places, strict=True):
+        if arrival.envelope.replay_of is None:
+            fresh = _decide_envelope(decision, arrival, what, verdicts)
+        else:
+            fresh = _decide_replay(decision, arrival, verdicts)
+        decision.fresh.append(fresh)
+    return decision
+
+
+def decided_places(arrival: Arrival, taken: Sequence[tuple[int, int]]) -> Places:
+    """What the elements of an arrival were, when it was the first to bring the sequence numbers
+    in the ranges `taken` (both ends included)."""
+    batch = arrival.envelope.batch
+    if batch is None:
+        return None
+    seqs = (batch.first_seq + element.place for element in arrival.envelope.elements())
+    return [
+        Place.NEW if any(first <= seq <= last for first, last in taken) else Place.TAKEN
+        for seq in seqs
+    ]
+
+
+def decided_fresh(
+    arrival: Arrival, what: Places, held: Container[tuple[int, int]]
+) -> list[ReceivedEvent]:
+    """The events of an arrival that were found fresh. `held`: (offset, number) of the claims
+    whose origin the ledger holds."""
+    new = None if what is None else _new_places(arrival.envelope, what)
+    return [
+        event
+        for number, event in enumerate(arrival.envelope.events)
+        if (arrival.offset, number) in held
+        or (event.is_node_made and new is not None and event.place in new)
+    ]
+
+
+def _decide_envelope(
+    decision: Decision,
+    arrival: Arrival,
+    what: Places,
+    verdicts: Mapping[tuple[int, int], Verdict],
+) -> list[ReceivedEvent]:
+    envelope, tally = arrival.envelope, decision.tally
+    tally.received += envelope.count
+    place_of = _places_by_number(envelope, what)
+    fresh: list[ReceivedEvent] = []
+    for reject in envelope.rejects:
+        if place_of.get(reject.place) is Place.TAKEN:
+            tally.duplicates += 1
+        else:
+            _park(decision, arrival, reject, _sequence_reason(place_of.get(reject.place)))
+    for number, event in enumerate(envelope.events):
+        place = place_of.get(event.place, Place.NEW)
+        verdict = verdicts.get((arrival.offset, number), Verdict.FRESH)
+        if place is Place.TAKEN or (place is Place.NEW and verdict is Verdict.DUPLICATE):
+            tally.duplicates += 1
+        elif place is not Place.NEW:
+            _park(decision, arrival, event, _sequence_reason(place))
+        elif verdict is Verdict.CONFLICT:
+            _park(decision, arrival, event, "identity_conflict")
+        else:
+            tally.counted += 1
+            fresh.append(event)
+    return fresh
+
+
+def _decide_replay(
+    decision: Decision, arrival: Arrival, verdicts: Mapping[tuple[int, int], Verdict]
+) -> list[ReceivedEvent]:
+    """A dead event comes back: it was received and parked before, so it only changes sides."""
+    envelope, tally = arrival.envelope, decision.tally
+    if envelope.replay_of is None or not envelope.events:
+        return []
+    event = envelope.events[0]
+    match verdicts[arrival.offset, 0]:
+        case Verdict.FRESH:
+            decision.replays[envelope.replay_of] = "replayed"
+            tally.parked -= 1
+            tally.counted += 1
+            return [event]
+        case Verdict.DUPLICATE:
+            decision.replays[envelope.replay_of] = "duplicate"
+            tally.parked -= 1
+            tally.duplicates += 1
+        case Verdict.CONFLICT:
+            decision.replays[envelope.replay_of] = "conflict"
+    return []
+
+
+def _park(
+    decision: Decision,
+    arrival: Arrival,
+    element: ReceivedEvent | ReceivedReject,
+    reason: str | None,
+) -> None:
+    """Park `element` for `reason`; a reject has its own if there is none."""
+    envelope, batch = arrival.envelope, arrival.envelope.batch
+    if isinstance(element, ReceivedReject):
+        source, event_id, truncated = element.source, element.id, element.truncated
+        code, message = reason or element.code, "" if reason else element.message
+    else:
+        named = _named.decode(element.raw)
+        source, event_id, truncated = named.source, named.id, False
+        code, message = reason or "", ""
+    decision.tally.parked += 1
+    decision.dead.append(
+        DeadEvent(
+            offset=arrival.offset,
+            place=element.place,
+            code=code,
+            message=message or REASONS[code],
+            raw=element.raw,
+            received_at_ms=envelope.received_at_ms,
+            source=source,
+            event_id=event_id,
+            identity=identity_of(source, event_id) if source and event_id else None,
+            truncated=truncated,
+            node=batch.node if batch else None,
+            epoch=batch.epoch if batch else None,
+            seq=batch.first_seq + element.place if batch else None,
+        )
+    )
+
+
+def _sequence_reason(place: Place | None) -> str | None:
+    if place is Place.CONFLICT:
+        return "sequence_conflict"
+    return "too_many_gaps" if place is Place.TOO_MANY_GAPS else None
+
+
+def _places_by_number(envelope: Envelope, what: Places) -> dict[int, Place]:
+    if what is None:
+        return {}
+    return {e.place: place for e, place in zip(envelope.elements(), what, strict=True)}
+
+
+def _new_places(envelope: Envelope, what: Sequence[Place]) -> set[int]:
+    numbered = zip(envelope.elements(), what, strict=True)
+    return {element.place for element, place in numbered if place is Place.NEW}
