@@ -1,10 +1,14 @@
 """Servers, or the whole product, in Docker by docker-compose.yml at the checkout's root."""
 
+import hashlib
+import json
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from stack.folders import CHECKOUT
+from stack.folders import CHECKOUT, State
 from stack.ports import Ports
 from stack.supervisor import StackError
 
@@ -21,18 +25,20 @@ def environment(ports: Ports) -> dict[str, str]:
     return {name: str(port) for name, port in published.items()}
 
 
-def start_servers(ports: Ports, names: Iterable[str], say: Callable[[str], None]) -> None:
+def start_servers(
+    state: State, ports: Ports, names: Iterable[str], say: Callable[[str], None]
+) -> None:
     """Starts the named servers in Docker and waits for their health checks."""
     wanted = list(names)
     say(f"{', '.join(wanted)}: starting in Docker")
-    run(ports, "up", "--detach", "--wait", *wanted)
+    run(state, ports, "up", "--detach", "--wait", *wanted)
 
 
-def stop(ports: Ports, *, forget: bool = False) -> None:
-    run(ports, "down", *(["--volumes"] if forget else []))
+def stop(state: State, ports: Ports, *, forget: bool = False) -> None:
+    run(state, ports, "down", *(["--volumes"] if forget else []))
 
 
-def run(ports: Ports, *arguments: str) -> str:
+def run(state: State, ports: Ports, *arguments: str) -> str:
     """`docker compose` for this checkout's project; its output. StackError when it fails."""
     command = [
         *("docker", "compose", "--project-name", project(ports)),
@@ -40,9 +46,35 @@ def run(ports: Ports, *arguments: str) -> str:
         *arguments,
     ]
     done = subprocess.run(
-        command, capture_output=True, env=os.environ | environment(ports), check=False
+        command,
+        capture_output=True,
+        env=os.environ | environment(ports) | access(state),
+        check=False,
     )
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()[-800:]
         raise StackError(f"docker compose {' '.join(arguments)}: {said}")
     return done.stdout.decode(errors="replace")
+
+
+def up(state: State, ports: Ports, say: Callable[[str], None]) -> None:
+    """Builds the images and starts servers and services in Docker; done when all are healthy."""
+    say("everything in Docker: building images, starting, waiting for the health checks")
+    run(state, ports, "up", "--detach", "--build", "--wait")
+    say(f"services at 127.0.0.1:{ports.base}..{ports.base + 5}; token in {token_file(state)}")
+
+
+def token_file(state: State) -> Path:
+    return state.root / "compose-token"
+
+
+def access(state: State) -> dict[str, str]:
+    """The bearer token of the services in Docker, which listen on more than loopback."""
+    path = token_file(state)
+    state.make()
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    token = path.read_text()
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return {"TOLLGATE_AUTH_TOKENS": json.dumps({digest: ["*"]}), "TOLLGATE_PEER_TOKEN": token}

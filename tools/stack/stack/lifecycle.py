@@ -2,13 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from stack import choice as choices
-from stack import compose, machine, servers
+from stack import compose, machine, prepare, servers, services
+from stack.environment import Surroundings
 from stack.folders import State
 from stack.ports import Ports
+from stack.postgres_settings import superuser_dsn
 from stack.servers import PARTS, Servers
 from stack.supervisor import StackError, Supervisor
 
@@ -59,18 +63,57 @@ class Stack:
         )
 
     def servers(self) -> Servers | None:
+        """The servers that were started last, whether or not they still run."""
         return servers.load(self.state)
 
-    def down(self) -> None:
-        """Stops everything; the data stays. Also ends what a crashed run left behind."""
+    def surroundings(self, running: Servers, **changes: Any) -> Surroundings:
+        """What this stack's processes share; `changes` are fields of Surroundings."""
+        around = Surroundings(self.ports, running.kafka, running.postgres, self.state.services)
+        return replace(around, **changes)
+
+    def start_services(
+        self,
+        around: Surroundings,
+        running: Servers,
+        *,
+        names: Collection[str] | None = None,
+        extra: Mapping[str, Mapping[str, str]] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> list[str]:
+        """Topics, schemas, then the processes that are missing; returns when all are ready."""
+        prepare.prepare_topics(running, around.topic_prefix)
+        prepare.prepare_databases(around)
+        say("topics and schemas: up to date")
+        return services.start(self.supervisor, around, names=names, extra=extra, say=say)
+
+    def start_in_docker(self, say: Callable[[str], None] = print) -> Servers:
+        """Servers and services from docker-compose.yml."""
+        self.state.make()
+        compose.up(self.state, self.ports, say)
+        running = servers.Servers(
+            choices.Choice("compose", "compose", "asgi", ("all parts: in Docker",)),
+            f"127.0.0.1:{self.ports.kafka}",
+            superuser_dsn(self.ports.postgres),
+            self.ports.base,
+        )
+        servers.save(self.state, running)
+        return running
+
+    def kill(self, name: str) -> int:
+        """SIGKILL to a process by its recorded id, which is returned."""
+        return services.kill(self.supervisor, name)
+
+    def down(self, *, forget: bool = False) -> None:
+        """Stops everything, also what a crashed run left behind; the data stays. `forget` takes
+        Docker's volumes away too."""
         known = servers.load(self.state)
         self.supervisor.stop()
         if known is not None and "compose" in (known.choice.kafka, known.choice.postgres):
-            compose.stop(self.ports)
+            compose.stop(self.state, self.ports, forget=forget)
 
     def clean(self) -> None:
         """Stops everything and removes the state; downloads in the cache folder stay."""
-        self.down()
+        self.down(forget=True)
         for folder in (self.state.root, self.state.outside):
             remove_tree(folder)
 

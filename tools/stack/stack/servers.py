@@ -102,7 +102,7 @@ _Context = tuple[Supervisor, State, Ports, str | None, bool, Say]
 def _start_part(part: str, kind: Kind, context: _Context) -> Kind:
     supervisor, state, ports, java, may_fall_back, say = context
     if kind == "compose":
-        compose.start_servers(ports, [part], say)
+        compose.start_servers(state, ports, [part], say)
         return kind
     try:
         program = _prepare(part, kind, state, ports, java)
