@@ -16,7 +16,7 @@ import structlog
 
 from collector.spool.store import Parked, Position
 from collector.spool.writer import Change
-from collector.tail.generations import HEAD_BYTES, Found, grown_head, recognise
+from collector.tail.generations import HEAD_BYTES, Found, grown_head, nothing_yet, recognise
 from collector.tail.mapping import LINE_BYTES_MAX, PARKED_BYTES_MAX, LineMapper, Mapped
 
 log = structlog.get_logger(__name__)
@@ -129,6 +129,8 @@ class Follower:
             self._rescan_at = self._clock()
             return []
         news = [position for position, _ in result.fresh]
+        if not found and not self._positions:
+            news.append(nothing_yet(str(self.path)))
         for position, _ in result.kept:
             if position != self._positions[position.generation]:
                 news.append(position)

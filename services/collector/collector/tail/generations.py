@@ -13,7 +13,8 @@ to. A head contains a time in milliseconds and a request id, so two generations 
 - anything else is new content, to be read from its beginning (`fresh`);
 - a known, unfinished generation that is nowhere any more is `lost`: its unread end is gone.
 
-On the very first start only the log itself is read: older siblings are remembered as read.
+On the very first start only the log itself is read: older siblings are remembered as read. When
+there is no file at all, that is remembered too (`nothing_yet`), so that whatever comes is new.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -102,6 +103,11 @@ def recognise(
 
     lost = [p for p in known if p.generation not in kept and not p.finished and p.offset > 0]
     return Recognised([kept[number] for number in sorted(kept)], fresh, lost)
+
+
+def nothing_yet(path: str) -> Position:
+    """The mark of a first start that found no file: it is read, and no file can be taken for it."""
+    return Position(path, 1, device=0, inode=0, head=b"", offset=0, finished=True)
 
 
 def grown_head(head: bytes, offset: int, first_bytes: bytes) -> bytes:
