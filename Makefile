@@ -1,0 +1,60 @@
+# Everything a checkout needs. State goes to .stack/, downloads to the user's cache folder.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test up down status logs doctor lint format clean-stack
+
+BIN := .venv/bin
+LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
+SERVICES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
+PACKAGES := common tollgate stack demo reference $(notdir $(SERVICES))
+INSTALLED := .venv/.installed
+ARGS ?=
+NAME ?=
+
+help: ## this list
+	@echo "Tollgate: meters, rates, invoices and throttles what tenants use."
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@echo "Variables: STACK=native|embedded|compose (or kafka:native,postgres:embedded) picks the servers,"
+	@echo "           TOLLGATE_BASE_PORT=8100 moves every port, so that two checkouts run side by side."
+
+demo: $(INSTALLED) ## one event's way from an edge to an invoice, reconciled to the cent (KEEP=1 leaves it running)
+	@$(BIN)/python -m demo $(ARGS)
+
+test: $(INSTALLED) ## all tests, on servers of their own (ARGS="tests/unit -k money" narrows)
+	@$(BIN)/python -m pytest $(ARGS)
+
+up: $(INSTALLED) ## start the servers and the services, or what of them is missing
+	@$(BIN)/tollgate-stack up
+
+down: $(INSTALLED) ## stop everything; data and logs stay
+	@$(BIN)/tollgate-stack down
+
+status: $(INSTALLED) ## each process with its id, port, health and lag
+	@$(BIN)/tollgate-stack status
+
+logs: $(INSTALLED) ## the ends of all logs (NAME=aggregator for one, FOLLOW=1 to go on)
+	@$(BIN)/tollgate-stack logs $(NAME) $(if $(FOLLOW),--follow,)
+
+doctor: $(INSTALLED) ## which servers this machine would get, and why
+	@$(BIN)/tollgate-stack doctor
+
+lint: $(INSTALLED) ## ruff, mypy --strict, and the rules on who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## rewrite the code as ruff would have it
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+clean-stack: $(INSTALLED) ## stop everything and remove .stack/ (downloads stay in the cache folder)
+	@$(BIN)/tollgate-stack clean
+
+# The environment, made again only when its inputs change. uv installs; pip does where uv cannot
+# reach the package index that pip is configured for.
+$(INSTALLED): constraints.txt requirements-dev.in $(addsuffix /pyproject.toml,$(LIBRARIES) $(SERVICES))
+	@.ci/bootstrap $(addprefix -e ./,$(LIBRARIES) $(SERVICES))
+	@touch $@
