@@ -4,8 +4,6 @@ import asyncio
 from array import array
 from collections.abc import AsyncIterator, Mapping
 
-import msgspec
-
 from common.bus.types import Bus, Message
 from common.contracts.control import is_control
 from common.contracts.received import count_of
@@ -15,11 +13,12 @@ _READ_MESSAGES = 500
 _READ_SECONDS = 5.0
 
 
-class _Counts(msgspec.Struct):
-    """Elements of each record from offset `first` on."""
+class _Counts:
+    """Elements of each record from offset `first` on; four bytes a record."""
 
-    first: int
-    elements: array[int]
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.elements = array("I")
 
 
 class Backlog:
@@ -48,7 +47,7 @@ class Backlog:
     async def _pending_of(self, partition: int, start: int) -> int:
         counts = self._counts.get(partition)
         if counts is None or not counts.first <= start <= counts.first + len(counts.elements):
-            counts = self._counts[partition] = _Counts(start, array("I"))
+            counts = self._counts[partition] = _Counts(start)
         del counts.elements[: start - counts.first]
         counts.first = start
         scanned = start + len(counts.elements)

@@ -1,5 +1,5 @@
 """The ledger: which copy of an identity was the first. A protocol, with the contract that
-tests/support/ledger_contract.py holds every implementation to.
+tests/integration/ingest/ledger_contract.py holds every implementation to.
 """
 
 from collections.abc import Sequence
