@@ -111,13 +111,13 @@ def latest(nodes: Sequence[Node]) -> list[Node]:
     """One entry a node, by name: a node that began anew counts by its newest seal."""
     newest: dict[str, Node] = {}
     for node in nodes:
-        known = newest.get(node.node)
-        if known is None or known.sealed_through is None:
-            newest[node.node] = node
-        elif node.sealed_through is not None and node.sealed_through > known.sealed_through:
+        if node.node not in newest or _sealed(node, newest[node.node].sealed_through):
             newest[node.node] = node
     return [newest[name] for name in sorted(newest)]
 
 
-def _sealed(node: Node, through: datetime) -> bool:
+def _sealed(node: Node, through: datetime | None) -> bool:
+    """Whether a seal is at or after `through`; no instant at all is before every instant."""
+    if through is None:
+        return True
     return node.sealed_through is not None and node.sealed_through >= through

@@ -2,11 +2,14 @@
 
 What typst gets is a flat picture of strings (`picture`); layout alone is the template's business.
 Only typst's embedded fonts are used, unless `font_paths` names folders with more (for scripts
-they lack, such as Chinese), and the creation date is the invoice's own.
+they lack, such as Chinese: a character without a glyph is an empty box, and the PDF a plain one,
+because PDF/A allows no such thing), and the creation date is the invoice's own.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache, partial
 from importlib import resources
 from itertools import groupby
 from typing import Any, Final
@@ -20,7 +23,10 @@ from invoicer.canonical import GENESIS
 from invoicer.invoice import Invoice, Line
 
 TEMPLATE: Final = resources.files("invoicer").joinpath("invoice.typ").read_bytes()
+NO_GLYPH: Final = "could not be displayed with font"
+"""What typst says when a character has no glyph, which PDF/A does not allow."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+log = logging.getLogger(__name__)
 
 
 def render(
@@ -35,17 +41,29 @@ def render(
     usage is in (`as_of`). Takes some 20 ms of CPU: call it in a thread."""
     made_at = invoice.issued_at or as_of or invoice.period_to or EPOCH
     data = msgspec.json.encode(picture(invoice, hash=hash, state=state, as_of=as_of))
-    result = typst.compile(
+    compile = partial(
+        typst.compile,
         TEMPLATE,
         format="pdf",
         sys_inputs={"invoice": data.decode()},
-        font_paths=list(font_paths),
-        ignore_system_fonts=True,
-        pdf_standards="a-3b",
+        font_paths=_fonts(tuple(font_paths)),
         timestamp=made_at.replace(microsecond=0),
     )
+    try:
+        result = compile(pdf_standards="a-3b")
+    except typst.TypstError as error:
+        if NO_GLYPH not in error.message:
+            raise
+        log.warning("%s: %s; see TOLLGATE_FONT_PATHS", invoice.number, error.message)
+        result = compile()
     assert isinstance(result, bytes)
     return result
+
+
+@lru_cache(maxsize=4)
+def _fonts(paths: tuple[str, ...]) -> typst.Fonts:
+    """Never the system's: they differ between machines."""
+    return typst.Fonts(include_system_fonts=False, font_paths=list(paths))
 
 
 def picture(invoice: Invoice, *, hash: str, state: str, as_of: datetime | None) -> dict[str, Any]:

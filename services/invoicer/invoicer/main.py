@@ -1,0 +1,150 @@
+"""Wiring of the invoicer: what is read, what it becomes, what is written.
+
+billing.charges  -> worker.ChargeStage -> charges                     (tollgate-invoicer worker)
+catalog.tenants  -> Follower, in memory: names, addresses, time zones
+charges          -> runner.Runner -> invoices, under a run's lease    (tollgate-invoicer worker)
+invoice_changes  -> Outbox -> billing.invoices                        (tollgate-invoicer worker)
+invoices, runs   -> routes                                            (tollgate-invoicer api)
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import httpx
+import typer
+from fastapi import FastAPI
+
+from common.bus.follow import Follower
+from common.bus.kafka import KafkaBus
+from common.contracts import wire
+from common.contracts.tenants import Tenant
+from common.contracts.topics import CHARGES, INVOICES, TENANTS
+from common.db import create_pool
+from common.migrations import migrate as run_migrations
+from common.service import background, create_app, serve
+from common.stream.outbox import Outbox
+from common.stream.processor import Processor
+from common.stream.progress import PostgresProgress
+from common.stream.watermark import stage_watermark
+from invoicer.nodes import ask_nodes
+from invoicer.routes import invoices, runs
+from invoicer.runner import Runner
+from invoicer.settings import Settings
+from invoicer.store import SCHEMA
+from invoicer.store import invoices as invoice_store
+from invoicer.worker import ChargeStage
+
+DESCRIPTION = "Closes periods, issues and renders invoices."
+cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
+
+
+def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
+    """The application of one process: the API, the worker, or both."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            pool = await create_pool(settings.database_url)
+            stack.push_async_callback(pool.close)
+            bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
+            await bus.start()
+            stack.push_async_callback(bus.stop)
+            tenants = Follower(bus, TENANTS, partial(wire.decode, Tenant))
+
+            async def ask_watermark() -> datetime | None:
+                count = await bus.partitions(CHARGES.name)
+                return await stage_watermark(pool, SCHEMA, CHARGES, count)
+
+            running: list[Any] = [tenants.run()]
+            checks: dict[str, Callable[[], bool]] = {"tenants": lambda: tenants.is_ready}
+            if worker:
+                http = await stack.enter_async_context(_peers(settings))
+                processor = Processor(
+                    bus=bus,
+                    progress=PostgresProgress(pool, SCHEMA, settings.database_url),
+                    stage=ChargeStage(),
+                    worker=settings.worker_id,
+                    lease_seconds=settings.lease_seconds,
+                )
+                runner = Runner(
+                    pool=pool,
+                    settings=settings,
+                    tenants=tenants.items,
+                    ask_nodes=partial(ask_nodes, http, settings.ingest_url),
+                    ask_watermark=ask_watermark,
+                )
+                outbox = Outbox(
+                    pool=pool,
+                    bus=bus,
+                    schema=SCHEMA,
+                    name=invoice_store.CHANGES,
+                    topic=INVOICES,
+                    fetch=invoice_store.changes,
+                    worker=settings.worker_id,
+                    lease_seconds=settings.lease_seconds,
+                )
+                running += [processor, runner, outbox]
+                checks["leases"] = lambda: processor.is_ready
+            app.state.pool = pool
+            app.state.tenants = tenants
+            app.state.ask_watermark = ask_watermark
+            app.state.readiness = lambda: {name: check() for name, check in checks.items()}
+            await stack.enter_async_context(background(*running))
+            yield
+
+    return create_app(
+        settings,
+        title="Tollgate invoicer",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        routers=[runs.router, invoices.router] if api else [],
+    )
+
+
+def _peers(settings: Settings) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {settings.peer_token}"} if settings.peer_token else {}
+    return httpx.AsyncClient(timeout=5, headers=headers)
+
+
+@cli.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a sub-command: `all`."""
+    if context.invoked_subcommand is None:
+        run_all()
+
+
+@cli.command()
+def migrate() -> None:
+    """Create or update the schema, as its owner."""
+    settings = Settings()
+    run_migrations(
+        "invoicer", database_url=settings.database_url, migrations_url=settings.migrations_url
+    )
+
+
+@cli.command()
+def api() -> None:
+    """Serve invoices and runs."""
+    settings = Settings()
+    serve(build(settings, api=True, worker=False), settings, "invoicer-api")
+
+
+@cli.command()
+def worker() -> None:
+    """Take over charges, drive runs, publish; HTTP for health and metrics only."""
+    settings = Settings()
+    serve(build(settings, api=False, worker=True), settings, "invoicer-worker")
+
+
+@cli.command(name="all")
+def run_all() -> None:
+    """API and worker in one process."""
+    settings = Settings()
+    serve(build(settings, api=True, worker=True), settings, "invoicer")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,1 @@
+"""The invoicer's HTTP API."""

@@ -1,0 +1,5 @@
+"""Every SQL statement of the invoicer: charges, runs and invoices, a module each."""
+
+from typing import Final
+
+SCHEMA: Final = "invoicer"
