@@ -12,9 +12,10 @@ from demo.reconcile import Bill, amounts, quantities
 from demo.truth import count_log, crossing
 
 LOG = [
-    '{"time":"2026-03-01T10:00:00.100+00:00","tenant":"a","status":200,"bytes":10,"request_time":0.003}',
-    '{"time":"2026-03-01T10:00:00.200+00:00","tenant":"a","status":404,"bytes":5,"request_time":0.001}',
-    '{"time":"2026-03-01T10:00:00.300+00:00","tenant":"a","status":429,"bytes":99,"request_time":0.000}',
+    '{"msec":1772359200.100,"tenant":"a","status":200,"bytes":10,"request_time":0.003}',
+    '{"msec":1772359200.200,"tenant":"a","status":404,"bytes":5,"request_time":0.001}',
+    '{"msec":1772359200.300,"tenant":"a","status":429,"bytes":99,"request_time":0.000}',
+    '{"msec":1772359200.400,"tenant":"","status":401,"bytes":9,"request_time":0.000}',
 ]
 PLAN = {
     "prices": [

@@ -1,18 +1,18 @@
 """What the gate's own access log says: counted without any part of Tollgate.
 
-The log is JSON lines. A line is usage unless the gate refused the request; refusals are what
-the quota is for, and cost nothing.
+The log is JSON lines. A line is usage when it has a tenant and the gate let the request through;
+refusals are what the quota is for, and cost nothing.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-REFUSED = frozenset({401, 402, 403, 429})
+REFUSED = frozenset({401, 402, 403, 429, 503})
 
 
 @dataclass
@@ -41,8 +41,10 @@ def count_log(lines: Iterable[str]) -> dict[str, Count]:
     counts: dict[str, Count] = defaultdict(Count)
     for line in lines:
         entry = json.loads(line, parse_float=Decimal)
+        if not entry["tenant"]:
+            continue
         count = counts[entry["tenant"]]
-        at = datetime.fromisoformat(entry["time"])
+        at = datetime.fromtimestamp(int(entry["msec"] * 1000) / 1000, UTC)
         if int(entry["status"]) in REFUSED:
             count.refused += 1
             count.first_refusal = count.first_refusal or at
