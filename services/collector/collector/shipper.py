@@ -155,6 +155,10 @@ class Shipper:
         except RefusedError as refusal:
             await self._deliver_bad(batch, str(refusal))
             return
+        await self._taken(batch)
+
+    async def _taken(self, batch: Batch) -> None:
+        """The centre has the batch: forget its events."""
         await self._keep(Change(ack=Ack(batch.last_seq, batch.sealed_through)))
         metrics.batches_sent.inc()
         metrics.events_shipped.inc(len(batch.events))
@@ -168,6 +172,15 @@ class Shipper:
             return
         earlier_seal = self._spool.state.identity.sealed_through
         await self._send(Batch(batch.node, batch.epoch, batch.first_seq, earlier_seal, ()))
+        try:
+            await self._send(batch)  # the fault may have been the centre's, and healed meanwhile
+        except RefusedError as refusal:
+            await self._park(batch, str(refusal))
+        else:
+            await self._taken(batch)
+
+    async def _park(self, batch: Batch, reason: str) -> None:
+        """Keeps the one event of `batch` aside; its sequence becomes a known gap."""
         log.error("event_parked", seq=batch.first_seq, reason=reason)
         place = f"{batch.epoch}-{batch.first_seq}"
         await self._keep(

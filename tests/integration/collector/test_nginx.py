@@ -58,9 +58,13 @@ class Edge:
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
     port = free_port()
-    async with running_centre() as centre, serving(application) as app, running_nginx(
-        tmp_path, app_port=int(app.rsplit(":", 1)[1]), collector_port=port, keys=KEYS
-    ) as nginx:
+    async with (
+        running_centre() as centre,
+        serving(application) as app,
+        running_nginx(
+            tmp_path, app_port=int(app.rsplit(":", 1)[1]), collector_port=port, keys=KEYS
+        ) as nginx,
+    ):
         edge = Edge(nginx, port, centre, tmp_path)
         yield edge
         await edge.client.aclose()
