@@ -66,7 +66,7 @@ def middleware(folder: Path, ports: Ports, log: Path) -> Gate:
     folder.mkdir(parents=True, exist_ok=True)
     application = Program(
         name="application",
-        command=uvicorn("demo.guarded:app", ports.edge),
+        command=uvicorn("demo.guarded:build", ports.edge, "--factory"),
         folder=folder,
         is_ready=lambda: port_answers(ports.edge),
         environment={
@@ -88,10 +88,10 @@ def adapted(template: str, changes: dict[str, str]) -> str:
     return template
 
 
-def uvicorn(application: str, port: int) -> tuple[str, ...]:
+def uvicorn(application: str, port: int, *more: str) -> tuple[str, ...]:
     """The command of a small application server."""
     options = ("--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--log-level")
-    return (sys.executable, "-m", "uvicorn", application, *options, "warning")
+    return (sys.executable, "-m", "uvicorn", application, *options, "warning", *more)
 
 
 MAIN = """\
