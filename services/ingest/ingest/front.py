@@ -23,6 +23,7 @@ from common.errors import (
     CODES,
     INTERNAL,
     METHOD_NOT_ALLOWED,
+    UNSUPPORTED_MEDIA_TYPE,
     ApiError,
     problem,
 )
@@ -154,8 +155,11 @@ class Front:
             )
         return _json({"accepted": acceptance.accepted, "rejected": rejected})
 
-    async def _batches(self, body: bytes, _: Headers) -> Response:
+    async def _batches(self, body: bytes, headers: Headers) -> Response:
         now_ms = self._clock_ms()
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media_type not in (b"", b"application/json"):
+            raise ApiError(UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
         frame, found = parse_batch(body)
         if frame.sealed_through_ms is not None:
             # A node whose clock is ahead cannot vouch for what it has not seen yet.
