@@ -1,0 +1,1 @@
+"""The HTTP API: parse, ask the domain and the store, answer."""

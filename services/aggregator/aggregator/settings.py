@@ -1,0 +1,36 @@
+"""What can be set from outside; every field is an environment variable TOLLGATE_<FIELD>."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from common.settings import StreamSettings
+
+
+class Settings(StreamSettings):
+    """The aggregator's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="TOLLGATE_", extra="ignore")
+
+    port: int = Field(default=8102, ge=0, le=65535, description="Port to listen on.")
+    emit_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        le=60,
+        description="Changed rollups are published at most this often by a partition, in seconds.",
+    )
+    backfill_events: int = Field(
+        default=5_000,
+        ge=1,
+        description="About how many old events a step folds into a new meter, beside its own.",
+    )
+    slot_retention_days: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "Slots of ten seconds, and members of unique_count meters, are forgotten after so"
+            " many days; hours and days stay. 0: never. At least 60, or billing loses its sight."
+        ),
+    )
+    unreadable_retention_days: int = Field(
+        default=35, ge=1, description="Unreadable events are listed for so many days."
+    )
