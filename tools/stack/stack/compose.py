@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from stack.environment import SERVICES
 from stack.folders import CHECKOUT, State
 from stack.ports import Ports
+from stack.readiness import http_answers, wait_until
 from stack.supervisor import StackError
 
 
@@ -19,8 +21,9 @@ def project(ports: Ports) -> str:
 
 def environment(ports: Ports) -> dict[str, str]:
     """The variables that docker-compose.yml reads: every published port of this checkout."""
-    services = ("COLLECTOR", "INGEST", "AGGREGATOR", "RATING", "INVOICER", "THROTTLER")
-    published = {f"TOLLGATE_{name}_PORT": ports.service(i) for i, name in enumerate(services)}
+    published = {
+        f"TOLLGATE_{name.upper()}_PORT": ports.service(i) for i, name in enumerate(SERVICES)
+    }
     published |= {"TOLLGATE_KAFKA_PORT": ports.kafka, "TOLLGATE_POSTGRES_PORT": ports.postgres}
     return {name: str(port) for name, port in published.items()}
 
@@ -58,9 +61,19 @@ def run(state: State, ports: Ports, *arguments: str) -> str:
 
 
 def up(state: State, ports: Ports, say: Callable[[str], None]) -> None:
-    """Builds the images and starts servers and services in Docker; done when all are healthy."""
-    say("everything in Docker: building images, starting, waiting for the health checks")
-    run(state, ports, "up", "--detach", "--build", "--wait")
+    """Builds the images and starts servers and services in Docker; done when all are ready.
+
+    Not with compose's own --wait: it takes the end of a one-off container for a failure.
+    """
+    say("everything in Docker: building the images and starting")
+    run(state, ports, "up", "--detach", "--build")
+    for number in range(len(SERVICES)):
+        address = f"http://127.0.0.1:{ports.service(number)}/readyz"
+        wait_until(
+            lambda address=address: http_answers(address),  # type: ignore[misc]
+            what=address,
+            timeout_seconds=180,
+        )
     say(f"services at 127.0.0.1:{ports.base}..{ports.base + 5}; token in {token_file(state)}")
 
 
