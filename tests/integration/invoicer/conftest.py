@@ -1,0 +1,119 @@
+"""A database of the invoicer with charges in it, and runs that can be driven by hand."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from common.contracts.charges import Charge
+from common.contracts.tenants import Tenant
+from common.db import create_pool
+from common.ids import uuid7
+from invoicer.completeness import Node, NodesUnknown
+from invoicer.runner import Runner
+from invoicer.settings import Settings
+from invoicer.store import charges, runs
+from invoicer.store.runs import Run
+from tests.support.databases import Database
+from tests.unit.invoicer.charging import ACME, DECEMBER
+
+
+@pytest.fixture
+def invoicer_database(database: Callable[..., Database]) -> Database:
+    """A fresh database, migrated."""
+    return database("invoicer")
+
+
+@pytest.fixture
+async def pool(invoicer_database: Database) -> AsyncIterator[asyncpg.Pool]:
+    """Connections as the service's own role."""
+    made = await create_pool(invoicer_database.service_url)
+    yield made
+    await made.close()
+
+
+class Books:
+    """The invoicer's database, and runs over it with a clock and peers that the test sets."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self.pool, self.url = pool, url
+        self.now = DECEMBER + timedelta(hours=1)
+        self.watermark: datetime | None = datetime(2030, 1, 1, tzinfo=UTC)
+        self.nodes: list[Node] | NodesUnknown = []
+        self.tenants: dict[str, Tenant] = {"acme": ACME}
+        self.settings = Settings(
+            seller_name="Tollgate Ltd", patience_seconds=3600, grace_seconds=0, run_seconds=0.02
+        )
+
+    async def put(self, *given: Charge, traceparent: str | None = None) -> None:
+        """Charges arrive."""
+        async with self.pool.acquire() as connection:
+            await charges.upsert(connection, [(one, traceparent) for one in given])
+
+    async def start(self, through: datetime = DECEMBER) -> Run:
+        """A new run, or the one that is there."""
+        async with self.pool.acquire() as connection:
+            run, _ = await runs.create(
+                connection,
+                id=uuid7(),
+                through=through,
+                now=self.now,
+                patience_end=self.now + timedelta(seconds=self.settings.patience_seconds),
+                traceparent=None,
+            )
+        return run
+
+    def runner(self, worker: str = "w1") -> Runner:
+        """A runner on this database, with the test's clock and peers."""
+
+        async def ask_nodes() -> list[Node] | NodesUnknown:
+            return self.nodes
+
+        async def ask_watermark() -> datetime | None:
+            return self.watermark
+
+        return Runner(
+            pool=self.pool,
+            settings=self.settings.model_copy(update={"worker_id": worker}),
+            tenants=self.tenants,
+            ask_nodes=ask_nodes,
+            ask_watermark=ask_watermark,
+            clock=lambda: self.now,
+        )
+
+    async def bill(self, through: datetime = DECEMBER) -> Run:
+        """Start a run and drive it once; returns it as it then stands."""
+        run = await self.start(through)
+        await self.runner().tick()
+        return await self.run(run)
+
+    async def run(self, run: Run) -> Run:
+        """The run as it stands now."""
+        found = await runs.find(self.pool, run.id)
+        assert found is not None
+        return found
+
+    async def numbers(self) -> list[str]:
+        """The numbers of all invoices, in order."""
+        rows = await self.pool.fetch("SELECT number FROM invoicer.invoices ORDER BY number_value")
+        return [row["number"] for row in rows]
+
+    async def lines(self) -> list[Any]:
+        """(number, kind, charge, amount) of all lines."""
+        rows = await self.pool.fetch(
+            """
+            SELECT number, kind, charge, amount
+            FROM invoicer.invoice_lines
+            JOIN invoicer.invoices ON invoices.id = invoice_lines.invoice
+            ORDER BY number_value, position
+            """
+        )
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+def books(pool: asyncpg.Pool, invoicer_database: Database) -> Books:
+    """The invoicer's books, empty."""
+    return Books(pool, invoicer_database.service_url)
