@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+
 from common.contracts.charges import Charge
 from common.periods import Period
-
 from rating.plan import Plan, PlanPrice
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate

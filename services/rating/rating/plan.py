@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.money import UnknownCurrency, exponent
-
 from rating.price import Price, read_price
 from rating.prices.fields import FieldError, Fields
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from common.money import plain
-
 from rating.prices import MODELS
 from rating.prices.fields import Fields
 from rating.prices.flat import Flat

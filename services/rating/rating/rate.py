@@ -6,9 +6,9 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import msgspec
+
 from common.contracts.charges import ChargeLine
 from common.money import plain, round_line
-
 from rating.exact import EXACT, settle
 from rating.price import Price
 from rating.proration import Proration

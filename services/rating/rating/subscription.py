@@ -40,15 +40,15 @@ class Subscription:
     zone: str
     cuts: tuple[datetime, ...] = field(default=())
 
-    def periods(self, until: datetime) -> list[Period]:
-        """The billing periods that begin before `until`."""
+    def periods(self, by: datetime) -> list[Period]:
+        """The billing periods that have begun by `by`: also the one that begins just then."""
         return list(
             periods(
                 anchor_day=self.anchor_day,
                 zone=ZoneInfo(self.zone),
                 start=self.start,
                 end=self.end,
-                until=until,
+                until=by + timedelta(microseconds=1),
                 cuts=self.cuts,
             )
         )
@@ -110,7 +110,7 @@ def effective_cut(
         raise Refused("cut_outside_period", "the subscription ends before at")
     if cut == subscription.start:
         raise Refused("cut_outside_period", "there is nothing to bill before the start")
-    known = subscription.periods(max(now, cut) + timedelta(microseconds=1))
+    known = subscription.periods(max(now, cut))
     if any(cut == period.start for period in known):
         return cut, None
     running = next((period for period in known if period.start <= now < period.end), None)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+
 from common.money import round_line
 from rating.price import Price
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
-
 from tests.unit.rating.prices import costs, price, rated, tier
 
 GRADUATED_WITH_FLATS = price(

@@ -3,15 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
+from itertools import pairwise
 
-from common.money import exponent, round_line
 from hypothesis import given
 from hypothesis import strategies as st
+
+from common.money import exponent, round_line
 from rating.exact import settle
 from rating.price import Price, price_of
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
-
 from tests.unit.rating.prices import price, rated, tier
 
 amounts = st.decimals(0, 10**6, places=12)
@@ -92,7 +93,7 @@ def test_parts_of_a_prorated_period_add_up_to_the_whole(
     edges = [start, *(start + timedelta(seconds=cut) for cut in sorted(cuts)), end]
     parts = [
         Proration(one, other, start, end, "UTC", granularity)  # type: ignore[arg-type]
-        for one, other in zip(edges, edges[1:], strict=False)
+        for one, other in pairwise(edges)
     ]
     assert sum(part.share() for part in parts) == 1
     fee = price(model="flat", amount=str(amount))

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any, ClassVar, Protocol, Self
 
 from common.contracts.charges import ChargeLine
-
 from rating.prices.fields import Fields
 
 

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 from common.money import plain
-
 from rating.prices.fields import Fields
 
 MAX_TIERS: Final = 100

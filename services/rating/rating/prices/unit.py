@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 
 from common.contracts.charges import ChargeLine
 from common.money import plain
-
 from rating.prices.fields import Fields
 
 

@@ -1,0 +1,62 @@
+"""Error codes that only rating answers."""
+
+from typing import Final
+
+from common.errors import CONFLICT, INVALID_REQUEST, ErrorCode, declare
+from rating.prices.fields import FieldError
+
+INVALID_PRICE: Final = declare(
+    "invalid_price", 422, "A plan has fields or prices that cannot be; `errors` names each."
+)
+UNKNOWN_MODEL: Final = declare("unknown_model", 422, "A price names a model that does not exist.")
+UNKNOWN_METER: Final = declare(
+    "unknown_meter", 422, "The rule names a meter that does not exist; define the meter first."
+)
+METERS_UNAVAILABLE: Final = declare(
+    "meters_unavailable", 503, "Whether the meter exists cannot be found out now; try again."
+)
+UNKNOWN_CURRENCY: Final = declare(
+    "unknown_currency", 422, "Not an ISO 4217 currency with a minor unit."
+)
+UNKNOWN_TIMEZONE: Final = declare(
+    "unknown_timezone", 422, "Not a time zone of the IANA database, such as Europe/Berlin."
+)
+UNKNOWN_TENANT: Final = declare("unknown_tenant", 404, "There is no tenant with this key.")
+TENANT_IN_USE: Final = declare(
+    "tenant_in_use",
+    409,
+    "Currency, time zone and billing day stay as they are once the tenant has subscribed.",
+)
+UNKNOWN_PLAN: Final = declare("unknown_plan", 404, "There is no such plan, or no such version.")
+UNKNOWN_SUBSCRIPTION: Final = declare(
+    "unknown_subscription", 404, "There is no subscription with this id."
+)
+UNKNOWN_REFERENCE: Final = declare(
+    "unknown_reference", 422, "The body names a tenant or a plan's version that does not exist."
+)
+UNKNOWN_CHARGE: Final = declare("unknown_charge", 404, "There is no charge with this id.")
+CURRENCY_MISMATCH: Final = declare(
+    "currency_mismatch", 422, "The plan's currency is not the tenant's."
+)
+OVERLAPPING_SUBSCRIPTION: Final = declare(
+    "overlapping_subscription", 409, "The tenant is on the same plan already at that time."
+)
+CUT_OUTSIDE_PERIOD: Final = declare(
+    "cut_outside_period", 422, "Only the running period can be billed now."
+)
+
+REFUSALS: Final[dict[str, ErrorCode]] = {
+    code.code: code for code in (INVALID_REQUEST, CONFLICT, CUT_OUTSIDE_PERIOD)
+}
+"""What `subscription.Refused` may say."""
+
+FIELDS: Final[dict[str, ErrorCode]] = {
+    code.code: code for code in (INVALID_PRICE, UNKNOWN_MODEL, UNKNOWN_CURRENCY)
+}
+"""What `prices.fields.FieldError` may say."""
+
+
+def code_of(errors: list[FieldError]) -> ErrorCode:
+    """The code for a list of errors: the special one when all are of that kind."""
+    codes = {error.code for error in errors}
+    return FIELDS[codes.pop()] if len(codes) == 1 else INVALID_PRICE

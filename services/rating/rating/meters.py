@@ -1,0 +1,60 @@
+"""Which meters exist: by the catalog topic, and by asking the aggregator when it does not say.
+
+A meter that was made a moment ago may not have come through the topic yet, and a plan may name it
+at once; so an unknown one is asked for before it is refused.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from common.bus.follow import Follower
+from common.bus.types import Bus
+from common.contracts import wire
+from common.contracts.meters import Meter
+from common.contracts.topics import METERS
+from common.errors import ApiError
+from rating.errors import METERS_UNAVAILABLE
+
+
+class Meters:
+    """The meters there are."""
+
+    def __init__(self, bus: Bus, http: httpx.AsyncClient, aggregator_url: str) -> None:
+        self._follower = Follower(bus, METERS, lambda data: wire.decode(Meter, data))
+        self._http, self._url = http, aggregator_url.rstrip("/")
+
+    async def run(self) -> None:
+        """Follow the topic until cancelled."""
+        await self._follower.run()
+
+    async def units(self, slugs: Iterable[str]) -> dict[str, str | None]:
+        """The unit of each meter, None where there is no such meter. Raises `ApiError`
+        (meters_unavailable) when nobody can say."""
+        return {slug: await self._unit(slug) for slug in sorted(slugs)}
+
+    async def _unit(self, slug: str) -> str | None:
+        known = self._follower.items.get(slug)
+        if known is not None:
+            return known.unit
+        try:
+            answer = await self._http.get(f"{self._url}/v1/meters/{quote(slug, safe='')}")
+        except httpx.HTTPError as error:
+            raise ApiError(
+                METERS_UNAVAILABLE, f"the aggregator does not answer: {type(error).__name__}"
+            ) from None
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
+            return None
+        if answer.status_code != httpx.codes.OK:
+            raise ApiError(
+                METERS_UNAVAILABLE,
+                f"the aggregator answered {answer.status_code} about meter {slug}",
+            )
+        try:
+            return str(msgspec.json.decode(answer.content, type=dict[str, object]).get("unit", ""))
+        except msgspec.MsgspecError:
+            raise ApiError(
+                METERS_UNAVAILABLE, f"the aggregator's answer about meter {slug} cannot be read"
+            ) from None

@@ -1,0 +1,93 @@
+"""Plans: each change of a plan's body is a new version, and versions never change."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Query, Request
+
+from common.auth import scope
+from common.errors import ApiError
+from common.paging import Cursor, Limit, decode_cursor, page
+from rating.errors import UNKNOWN_METER, UNKNOWN_PLAN, code_of
+from rating.plan import Plan, read_plan
+from rating.schemas import SLUG, PlanList, PlanOut
+from rating.store import plans
+from rating.store.plans import PlanRow
+
+router = APIRouter(tags=["plans"])
+Slug = Annotated[str, Path(pattern=SLUG, description="The plan's name.")]
+Version = Annotated[int | None, Query(ge=1, lt=2**31, description="The newest when left out.")]
+EXAMPLE = {
+    "name": "Standard",
+    "currency": "EUR",
+    "interval": "month",
+    "prices": [
+        {"slug": "base", "meter": None, "model": "flat", "amount": "49.00"},
+        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.002"},
+    ],
+}
+
+
+@router.put("/v1/plans/{slug}", dependencies=[scope("catalog:write")])
+async def put_plan(
+    slug: Slug, body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])], request: Request
+) -> PlanOut:
+    """Publish a version of the plan; a body that says the same as the newest changes nothing.
+
+    A price without a meter is a fee. The models' fields: docs/pricing.md.
+    """
+    plan, errors = read_plan(body)
+    if errors:
+        listed = [{"path": f"body.{one.path}", "message": one.message} for one in errors[:100]]
+        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
+        raise ApiError(code_of(errors), detail, errors=listed)
+    pool = request.app.state.pool
+    newest = await plans.newest(pool, slug)
+    if newest is not None and _says_the_same(newest, plan):
+        return PlanOut.of(newest)
+    units = await _units(request, plan)
+    async with pool.acquire() as connection, connection.transaction():
+        newest = await plans.lock(connection, slug)
+        if newest is None or not _says_the_same(newest, plan):
+            version = newest.version + 1 if newest is not None else 1
+            newest = await plans.publish(connection, slug, version, body, units)
+    return PlanOut.of(newest)
+
+
+@router.get("/v1/plans", dependencies=[scope("catalog:read")])
+async def list_plans(request: Request, limit: Limit = 100, cursor: Cursor = None) -> PlanList:
+    """The newest version of every plan, by slug."""
+    after = decode_cursor("plans", cursor, tuple[str])
+    rows = await plans.page(request.app.state.pool, after[0] if after else "", limit + 1)
+    rows, following = page("plans", rows, limit, lambda row: (row.plan,))
+    return PlanList(items=[PlanOut.of(row) for row in rows], next=following)
+
+
+@router.get("/v1/plans/{slug}", dependencies=[scope("catalog:read")])
+async def get_plan(slug: Slug, request: Request, version: Version = None) -> PlanOut:
+    """A version of the plan."""
+    pool = request.app.state.pool
+    if version is None:
+        row = await plans.newest(pool, slug)
+    else:
+        row = await plans.version_of(pool, slug, version)
+    if row is None:
+        suffix = "" if version is None else f" version {version}"
+        raise ApiError(UNKNOWN_PLAN, f"there is no plan {slug}{suffix}")
+    return PlanOut.of(row)
+
+
+def _says_the_same(row: PlanRow, plan: Plan) -> bool:
+    return read_plan(row.body)[0] == plan
+
+
+async def _units(request: Request, plan: Plan) -> dict[str, str]:
+    """The units of the plan's meters; raises `ApiError` when there is no such meter."""
+    units: dict[str, str | None] = await request.app.state.meters.units(plan.meters)
+    errors = [
+        {"path": f"body.prices[{index}].meter", "message": f"there is no meter {price.meter}"}
+        for index, price in enumerate(plan.prices)
+        if price.meter is not None and units[price.meter] is None
+    ]
+    if errors:
+        raise ApiError(UNKNOWN_METER, errors[0]["message"], errors=errors)
+    return {meter: unit or "" for meter, unit in units.items()}

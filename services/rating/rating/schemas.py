@@ -1,0 +1,218 @@
+"""What the API accepts and returns. Plans are read by rating.plan, which names every field."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from common.contracts.charges import Charge
+from common.events.rfc3339 import parse_time_ms
+from common.money import plain
+from rating.store.plans import PlanRow
+from rating.store.tenants import TenantRow
+from rating.subscription import Subscription
+
+SLUG = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+KEY = r"^[^\x00-\x1f\x7f]{1,256}$"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
+    try:
+        return _EPOCH + timedelta(milliseconds=parse_time_ms(value))
+    except OverflowError:
+        raise ValueError("lies beyond the calendar") from None
+
+
+def _lines(value: object) -> object:
+    """An address may come as one text with line breaks."""
+    return value.splitlines() if isinstance(value, str) else value
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+Exact = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
+Key = Annotated[str, Field(pattern=KEY)]
+Slug = Annotated[str, Field(pattern=SLUG)]
+Line = Annotated[str, Field(max_length=200)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TenantIn(Strict):
+    name: str = Field(min_length=1, max_length=200, description="As printed on invoices.")
+    currency: str = Field(max_length=3, description="ISO 4217, such as EUR.")
+    timezone: str = Field(
+        "UTC", max_length=100, description="IANA time zone; periods begin at its midnight."
+    )
+    billing_day: int = Field(
+        1, ge=1, le=31, strict=True, description="Day of the month; 31 means the last."
+    )
+    email: str | None = Field(None, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")
+    address: Annotated[list[Line], BeforeValidator(_lines), Field(max_length=10)] = []
+
+
+class TenantOut(TenantIn):
+    key: str
+
+    @classmethod
+    def of(cls, row: TenantRow) -> "TenantOut":
+        return cls(
+            key=row.key,
+            name=row.name,
+            currency=row.currency,
+            timezone=row.timezone,
+            billing_day=row.billing_day,
+            email=row.email,
+            address=row.address,
+        )
+
+
+class TenantList(BaseModel):
+    items: list[TenantOut]
+    next: str | None
+
+
+class PlanOut(BaseModel):
+    slug: str
+    version: int
+    name: str
+    currency: str
+    interval: str
+    prices: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, row: PlanRow) -> "PlanOut":
+        return cls(slug=row.plan, version=row.version, **{"interval": "month", **row.body})
+
+
+class PlanList(BaseModel):
+    items: list[PlanOut]
+    next: str | None
+
+
+class SubscriptionIn(Strict):
+    tenant: Key
+    plan: Slug
+    version: int | None = Field(
+        None, ge=1, lt=2**31, strict=True, description="Of the plan; the newest when left out."
+    )
+    start: Instant | None = Field(
+        None, description="Rounded down to ten seconds; now when left out, may be past."
+    )
+    end: Instant | None = Field(None, description="Exclusive, rounded down to ten seconds.")
+
+
+class AtIn(Strict):
+    at: Instant | None = Field(None, description="Now when left out.")
+
+
+class SubscriptionOut(BaseModel):
+    id: str
+    tenant: str
+    plan: str
+    version: int
+    start: datetime
+    end: datetime | None
+    cuts: list[datetime] = Field(description="Where bill-now has split a period.")
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> "SubscriptionOut":
+        return cls(
+            id=subscription.id,
+            tenant=subscription.tenant,
+            plan=subscription.plan,
+            version=subscription.plan_version,
+            start=subscription.start,
+            end=subscription.end,
+            cuts=list(subscription.cuts),
+        )
+
+
+class BilledNow(SubscriptionOut):
+    at: datetime = Field(description="Where the period ends: the first ten seconds' boundary.")
+
+
+class SubscriptionList(BaseModel):
+    items: list[SubscriptionOut]
+    next: str | None
+
+
+class ChargeLineOut(BaseModel):
+    kind: str
+    description: str
+    quantity: Exact | None
+    unit_amount: Exact | None
+    amount: Exact
+    tier: int | None
+
+
+class ChargeOut(BaseModel):
+    """`amount` is exact; the invoice rounds it, once. `version` grows with every change."""
+
+    id: str
+    tenant: str
+    subscription: str
+    plan: str
+    plan_name: str
+    plan_version: int
+    price: str
+    description: str
+    meter: str | None
+    unit: str
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    quantity: Exact
+    amount: Exact
+    currency: str
+    version: int
+    lines: list[ChargeLineOut]
+    evidence: dict[str, Any]
+    closed: bool = Field(description="Everything received before `to` is in it.")
+    withdrawn: bool = Field(description="The subscription has no such period any more.")
+
+    @classmethod
+    def of(cls, charge: Charge) -> "ChargeOut":
+        return cls(
+            id=charge.id,
+            tenant=charge.tenant,
+            subscription=charge.subscription,
+            plan=charge.plan,
+            plan_name=charge.plan_name,
+            plan_version=charge.plan_version,
+            price=charge.price,
+            description=charge.description,
+            meter=charge.meter,
+            unit=charge.unit,
+            start=charge.period_from,
+            end=charge.period_to,
+            quantity=charge.quantity,
+            amount=charge.amount,
+            currency=charge.currency,
+            version=charge.version,
+            lines=[
+                ChargeLineOut(
+                    kind=line.kind,
+                    description=line.description,
+                    quantity=line.quantity,
+                    unit_amount=line.unit_amount,
+                    amount=line.amount,
+                    tier=line.tier,
+                )
+                for line in charge.lines
+            ],
+            evidence=charge.evidence,
+            closed=charge.closed,
+            withdrawn=charge.withdrawn,
+        )
+
+
+class ChargeList(BaseModel):
+    items: list[ChargeOut]
+    next: str | None

@@ -1,0 +1,151 @@
+"""Tenants, and the revisions by which they are published."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from common.bus.types import Record
+from common.contracts.tenants import Tenant, TenantSubscription, tenant_record
+from common.stream.outbox import next_revision
+from rating.store import SCHEMA
+
+
+class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant as its author put it."""
+
+    key: str
+    name: str
+    currency: str
+    timezone: str
+    billing_day: int
+    email: str | None = None
+    address: list[str] = []
+
+
+async def lock(tx: Any, key: str) -> TenantRow | None:
+    """The tenant; nobody else changes it or its subscriptions until the transaction ends."""
+    row = await tx.fetchrow(
+        """
+        SELECT key, name, currency, timezone, billing_day, email, address
+        FROM rating.tenants
+        WHERE key = $1
+        FOR UPDATE
+        """,
+        key,
+    )
+    return _tenant(row)
+
+
+async def get(connection: Any, key: str) -> TenantRow | None:
+    row = await connection.fetchrow(
+        """
+        SELECT key, name, currency, timezone, billing_day, email, address
+        FROM rating.tenants
+        WHERE key = $1
+        """,
+        key,
+    )
+    return _tenant(row)
+
+
+async def page(connection: Any, after: str, limit: int) -> list[TenantRow]:
+    """Up to `limit` tenants with keys after `after`, by key."""
+    rows = await connection.fetch(
+        """
+        SELECT key, name, currency, timezone, billing_day, email, address
+        FROM rating.tenants
+        WHERE key > $1
+        ORDER BY key
+        LIMIT $2
+        """,
+        after,
+        limit,
+    )
+    return [TenantRow(**dict(row)) for row in rows]
+
+
+async def put(tx: Any, tenant: TenantRow) -> None:
+    """Create or replace the tenant; it will be published."""
+    revision = await next_revision(tx, SCHEMA, "tenants")
+    await tx.execute(
+        """
+        INSERT INTO rating.tenants
+            (key, name, currency, timezone, billing_day, email, address, revision)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (key) DO UPDATE
+        SET name = excluded.name,
+            currency = excluded.currency,
+            timezone = excluded.timezone,
+            billing_day = excluded.billing_day,
+            email = excluded.email,
+            address = excluded.address,
+            revision = excluded.revision
+        """,
+        tenant.key,
+        tenant.name,
+        tenant.currency,
+        tenant.timezone,
+        tenant.billing_day,
+        tenant.email,
+        tenant.address,
+        revision,
+    )
+
+
+async def touch(tx: Any, key: str) -> None:
+    """A subscription of the tenant changed: it will be published again. Call it last: it holds
+    the row from which all revisions come."""
+    revision = await next_revision(tx, SCHEMA, "tenants")
+    await tx.execute("UPDATE rating.tenants SET revision = $2 WHERE key = $1", key, revision)
+
+
+async def has_subscriptions(connection: Any, key: str) -> bool:
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM rating.subscriptions WHERE tenant = $1)", key
+    )
+    return found
+
+
+async def to_publish(connection: Any, after: int, limit: int) -> Sequence[tuple[int, str, Record]]:
+    """(revision, key, record) of tenants changed after revision `after`, for the outbox."""
+    rows = await connection.fetch(
+        """
+        SELECT tenant.*,
+               coalesce(
+                   (SELECT jsonb_agg(
+                               jsonb_build_object(
+                                   'id', subscription.id,
+                                   'plan', subscription.plan,
+                                   'plan_version', subscription.plan_version,
+                                   'start', subscription.starts_at,
+                                   'end', subscription.ends_at,
+                                   'cuts', (SELECT coalesce(jsonb_agg(cut.at ORDER BY cut.at), '[]')
+                                            FROM rating.cuts AS cut
+                                            WHERE cut.subscription = subscription.id))
+                               ORDER BY subscription.starts_at, subscription.id)
+                    FROM rating.subscriptions AS subscription
+                    WHERE subscription.tenant = tenant.key),
+                   '[]') AS subscriptions
+        FROM (
+            SELECT key, name, currency, timezone, billing_day, email, address, revision
+            FROM rating.tenants
+            WHERE revision > $1
+            ORDER BY revision
+            LIMIT $2) AS tenant
+        ORDER BY tenant.revision
+        """,
+        after,
+        limit,
+    )
+    published = []
+    for row in rows:
+        values = dict(row)
+        subscriptions = msgspec.convert(values.pop("subscriptions"), list[TenantSubscription])
+        tenant = Tenant(**values, subscriptions=subscriptions)
+        published.append((tenant.revision, tenant.key, tenant_record(tenant)))
+    return published
+
+
+def _tenant(row: Any) -> TenantRow | None:
+    return TenantRow(**dict(row)) if row is not None else None

@@ -1,0 +1,128 @@
+"""What the worker has to do: which subscriptions changed, and whose next period begins."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from common.contracts.rollups import Rollup
+from common.usage import HOUR
+
+
+class Due(msgspec.Struct, kw_only=True):
+    """A subscription to rate. `spans`: what changed; None: everything may have. `next_period_at`:
+    from there on nothing has been rated yet; None: nothing is to come, or nothing was rated."""
+
+    spans: list[tuple[datetime, datetime]] | None
+    next_period_at: datetime | None = None
+
+
+async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
+    """Mark the subscriptions that the rollups' tenants have, had or will have on those meters."""
+    hours: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    for rollup in rollups:
+        key = (rollup.tenant, rollup.meter)
+        first, last = hours.get(key, (rollup.hour, rollup.hour))
+        hours[key] = (min(first, rollup.hour), max(last, rollup.hour))
+    if not hours:
+        return
+    await tx.execute(
+        """
+        INSERT INTO rating.dirty_subscriptions (subscription, shard, since, until)
+        SELECT subscription.id, subscription.shard, min(used.since), max(used.until)
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+                 AS used (tenant, meter, since, until)
+        JOIN rating.subscriptions AS subscription
+          ON subscription.tenant = used.tenant
+         AND subscription.starts_at < used.until
+         AND (subscription.ends_at IS NULL OR subscription.ends_at > used.since)
+        JOIN rating.plan_versions AS published
+          ON published.plan = subscription.plan
+         AND published.version = subscription.plan_version
+         AND published.units ? used.meter
+        GROUP BY subscription.id, subscription.shard
+        """,
+        [tenant for tenant, _ in hours],
+        [meter for _, meter in hours],
+        [first for first, _ in hours.values()],
+        [last + HOUR for _, last in hours.values()],
+    )
+
+
+async def take(
+    tx: Any, partition: int, partitions: int, now: datetime, limit: int
+) -> tuple[dict[str, Due], bool]:
+    """Up to `limit` marked subscriptions of the partition, and as many whose next period has
+    begun; their marks are gone when the transaction commits. The flag: whether that was all."""
+    due: dict[str, Due] = {}
+    marks = await tx.fetch(
+        """
+        DELETE FROM rating.dirty_subscriptions
+        WHERE subscription IN (
+                  SELECT subscription
+                  FROM rating.dirty_subscriptions
+                  WHERE shard % $2 = $1
+                  GROUP BY subscription
+                  ORDER BY min(id)
+                  LIMIT $3)
+        RETURNING subscription, since, until
+        """,
+        partition,
+        partitions,
+        limit,
+    )
+    for mark in marks:
+        entry = due.setdefault(mark["subscription"], Due(spans=[]))
+        if mark["since"] is None:
+            entry.spans = None
+        elif entry.spans is not None:
+            entry.spans.append((mark["since"], mark["until"]))
+    whole = len(due) < limit
+    marked = await tx.fetch(
+        """
+        SELECT subscription, next_period_at
+        FROM rating.schedule
+        WHERE subscription = ANY($1)
+        """,
+        list(due),
+    )
+    begun = await tx.fetch(
+        """
+        SELECT subscription, next_period_at
+        FROM rating.schedule
+        WHERE next_period_at <= $3
+          AND shard % $2 = $1
+        ORDER BY next_period_at
+        LIMIT $4
+        """,
+        partition,
+        partitions,
+        now,
+        limit,
+    )
+    for row in (*marked, *begun):
+        entry = due.setdefault(row["subscription"], Due(spans=[]))
+        entry.next_period_at = row["next_period_at"]
+    return due, whole and len(begun) < limit
+
+
+async def reschedule(tx: Any, shards: Mapping[str, int], times: Mapping[str, datetime]) -> None:
+    """Note when the next period of each subscription begins; one without a time has none."""
+    over = [subscription for subscription in shards if subscription not in times]
+    if over:
+        await tx.execute("DELETE FROM rating.schedule WHERE subscription = ANY($1)", over)
+    if not times:
+        return
+    await tx.execute(
+        """
+        INSERT INTO rating.schedule AS known (subscription, shard, next_period_at)
+        SELECT * FROM unnest($1::text[], $2::int[], $3::timestamptz[])
+        ON CONFLICT (subscription) DO UPDATE
+        SET next_period_at = excluded.next_period_at
+        WHERE known.next_period_at <> excluded.next_period_at
+        """,
+        list(times),
+        [shards[subscription] for subscription in times],
+        list(times.values()),
+    )
