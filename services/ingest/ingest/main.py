@@ -87,6 +87,7 @@ def build(settings: IngestSettings, *, api: bool, deduper: bool) -> Front:
                 app.state.decisions = decisions.items
                 app.state.intake = Intake(bus, settings.append_seconds)
                 running.append(decisions.run())
+                checks["decisions"] = lambda: decisions.is_ready
             app.state.readiness = lambda: {name: check() for name, check in checks.items()}
             await stack.enter_async_context(background(*running))
             yield
