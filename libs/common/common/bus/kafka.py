@@ -266,13 +266,20 @@ async def _stop_quietly(client: Any) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await client.stop()
+        return
+    except asyncio.CancelledError:
+        # A consumer that is stopped right after its start lets the cancellation of a task of its
+        # own escape; it is not ours unless somebody has asked this task to end.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
     except (TimeoutError, KafkaError, OSError, AssertionError) as error:
         log.warning("closing a Kafka client took too long or failed: %r", error)
-        sender = getattr(client, "_sender", None)
-        if sender is not None and sender.sender_task is not None:
-            sender.sender_task.cancel()
-            await asyncio.wait([sender.sender_task], timeout=1)
-        inner = getattr(client, "client", None) or getattr(client, "_client", None)
-        if inner is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(inner.close(), 2)
+    sender = getattr(client, "_sender", None)
+    if sender is not None and sender.sender_task is not None:
+        sender.sender_task.cancel()
+        await asyncio.wait([sender.sender_task], timeout=1)
+    inner = getattr(client, "client", None) or getattr(client, "_client", None)
+    if inner is not None:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(inner.close(), 2)
