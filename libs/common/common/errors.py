@@ -22,13 +22,14 @@ class ErrorCode:
     meaning: str
 
 
-CODES: Final[dict[str, ErrorCode]] = {}
+CODES: Final[dict[tuple[str, int], ErrorCode]] = {}
+"""By code and status: what is 404 in an address can be 422 in a body."""
 
 
 def declare(code: str, status: int, meaning: str) -> ErrorCode:
-    """Declare an error code; the same code twice must mean the same."""
+    """Declare an error code; the same code and status twice must mean the same."""
     declared = ErrorCode(code, status, meaning)
-    if CODES.setdefault(code, declared) != declared:
+    if CODES.setdefault((code, status), declared) != declared:
         raise ValueError(f"error code {code} is declared twice, with different meanings")
     return declared
 

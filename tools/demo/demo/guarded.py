@@ -8,6 +8,7 @@ two stopwatches never agree.
 import json
 import os
 import time
+from collections.abc import MutableMapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ DURATION = "demo.request_time"
 """Where in the scope the application leaves its duration, in seconds."""
 
 
-async def timed(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def timed(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     """The application, with its duration in whole milliseconds noted in the scope."""
     began_ns = time.monotonic_ns()
     await application(scope, receive, send)
@@ -44,12 +45,13 @@ class AccessLog:
         self._app = app
         self._file = path.open("a", buffering=1, encoding="utf-8")
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         status, size = 500, 0
 
-        async def note(message: dict[str, Any]) -> None:
+        async def note(message: MutableMapping[str, Any]) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -62,7 +64,7 @@ class AccessLog:
         finally:
             self._write(scope, status, size)
 
-    def _write(self, scope: dict[str, Any], status: int, size: int) -> None:
+    def _write(self, scope: MutableMapping[str, Any], status: int, size: int) -> None:
         key = dict(scope["headers"]).get(HEADER.lower().encode(), b"").decode("latin-1")
         tenant = json.dumps(TENANT_BY_KEY.get(key, ""))
         seconds = scope.get(DURATION, Decimal("0.000"))
