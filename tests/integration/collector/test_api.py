@@ -55,7 +55,7 @@ def opened(tmp_path: Path, centre: Centre) -> Opener:
 
     @asynccontextmanager
     async def open_node(**settings: Any) -> AsyncIterator[Api]:
-        values = {
+        values: dict[str, Any] = {
             "node": "edge-1",
             "spool_dir": tmp_path / "spool",
             "ingest_url": centre.url,

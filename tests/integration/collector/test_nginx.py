@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -94,7 +95,7 @@ async def test_what_nginx_answers_for_each_decision(edge: Edge) -> None:
         ):
             reason = 'prepaid "credit" is used up: 0 € left'
             await edge.centre.publish(decision("acme", revision, status=status, reason=reason))
-            await eventually(lambda status=status: _status_becomes(edge, status))
+            await eventually(partial(_status_becomes, edge, status))
             answer = await edge.get()
             assert answer.json()["code"] == code
             assert answer.json()["detail"] == reason

@@ -24,11 +24,17 @@ class TailModel(RuleBasedStateMachine):
         self.rest = b""
         self.last = 0
         self.copied = False
+        self.alive: Tailing | None = None
+
+    @property
+    def tail(self) -> Tailing:
+        assert self.alive is not None
+        return self.alive
 
     @initialize()
     def start(self) -> None:
         (self.directory / "spool").mkdir()
-        self.tail: Tailing | None = self._open()
+        self.alive = self._open()
         self.tail.drain()  # the first look: what is there before it is not usage
 
     def _open(self) -> Tailing:
@@ -97,44 +103,44 @@ class TailModel(RuleBasedStateMachine):
                 older.rename(self.directory / f"access.log.{number + 1}")
 
     @rule(steps=st.integers(1, 4))
-    @precondition(lambda self: self.tail is not None)
+    @precondition(lambda self: self.alive is not None)
     def read_a_little(self, steps: int) -> None:
         for _ in range(steps):
             self.tail.step()
 
     @rule()
-    @precondition(lambda self: self.tail is not None)
+    @precondition(lambda self: self.alive is not None)
     def die_before_the_commit(self) -> None:
         self.tail.step(commit=False)
         self.die()
 
     @rule()
-    @precondition(lambda self: self.tail is not None)
+    @precondition(lambda self: self.alive is not None)
     def die(self) -> None:
         self.tail.close()
-        self.tail = None
+        self.alive = None
 
     @rule()
-    @precondition(lambda self: self.tail is None)
+    @precondition(lambda self: self.alive is None)
     def live(self) -> None:
-        self.tail = self._open()
+        self.alive = self._open()
 
     @rule(seconds=st.sampled_from([1, 11, 70]))
-    @precondition(lambda self: self.tail is not None)
+    @precondition(lambda self: self.alive is not None)
     def time_passes(self, seconds: int) -> None:
         self.tail.now += seconds
 
     @invariant()
     def never_twice_and_never_out_of_nothing(self) -> None:
-        if self.tail is None:
+        if self.alive is None:
             return
         read = numbers(stored(self.tail.spool))
         assert len(read) == len(set(read))
         assert set(read) <= self.complete
 
     def teardown(self) -> None:
-        if self.tail is None:
-            self.tail = self._open()
+        if self.alive is None:
+            self.alive = self._open()
         for _ in range(3):  # a copy is recognised only when the files are looked at again
             self.tail.drain()
             self.tail.now += 11

@@ -21,7 +21,7 @@ from collector.tail.mapping import LINE_BYTES_MAX, PARKED_BYTES_MAX, LineMapper,
 
 log = structlog.get_logger(__name__)
 
-BLOCK_BYTES = 128 * 1024
+BLOCK_BYTES = 64 * 1024
 RESCAN_SECONDS = 10.0
 # What logrotate and nginx's own tools append: .1, .2, -20261123, -20261123T0850; no .gz.
 _ROTATED_SUFFIX = r"([.-][0-9][0-9T:._-]*)?"
