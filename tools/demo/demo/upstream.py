@@ -1,5 +1,6 @@
 """The small application behind the gate: answers of a size that the path asks for."""
 
+from collections.abc import MutableMapping
 from typing import Any
 
 SIZES = {"/tiles": 4_096, "/query": 700, "/robots": 96, "/ships": 1_500}
@@ -7,7 +8,7 @@ MAX_BYTES = max(SIZES.values())
 _BODY = b"tollgate-" * (MAX_BYTES // 9 + 1)
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     """ASGI: 200 with as many bytes as SIZES says, 404 for other paths."""
     if scope["type"] == "lifespan":
         while True:
