@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from common.contracts.topics import CHARGES
 from tests.integration.rating.world import World, amounts, charges_of, fee, per_unit, text
 from tests.support.eventually import eventually
 
@@ -125,10 +124,10 @@ async def test_charges_close_when_the_watermark_passes_their_period(world: World
 
     await eventually(lambda: closed([False, False]))
     await world.seal(NOVEMBER - timedelta(seconds=1))
-    await eventually(lambda: _told(world, NOVEMBER - timedelta(seconds=1)))
+    await eventually(lambda: world.has_told(NOVEMBER - timedelta(seconds=1)))
     await closed([False, False])
     await world.seal(NOVEMBER)
-    await eventually(lambda: _told(world, NOVEMBER))
+    await eventually(lambda: world.has_told(NOVEMBER))
     await closed([True, False])
 
     # Late usage changes a closed charge, which stays closed.
@@ -232,72 +231,9 @@ async def test_periods_follow_the_time_zone_and_an_anchor_on_the_31st(world: Wor
     await eventually(rated)
 
 
-async def test_a_second_worker_takes_over_and_nothing_is_lost_or_doubled(world: World) -> None:
-    await world.add_meter("requests")
-    api = await world.start(worker=False)
-    first = world.settings("first")
-    await world.start(api=False, worker_id="first")
-    await world.start(api=False, worker_id="second")
-    assert first.worker_id == "first"
-    keys = [f"tenant-{number}" for number in range(8)]
-    await world.plan(api, "usage", per_unit("requests", "1"))
-    for key in keys:
-        await world.tenant(api, key)
-        await world.subscribe(api, key, "usage", NOVEMBER)
-    for value in (10, 20):
-        for key in keys:
-            await world.use(key, "requests", {NOON: value})
-    world_end = NOON + timedelta(minutes=1)
-    await world.seal(world_end)
-    await eventually(lambda: _told(world, world_end), timeout=20)
-    published = await world.published_charges()
-    assert {c.tenant: c.amount for c in published.values()} == dict.fromkeys(keys, Decimal(20))
-
-
-async def test_a_restart_emits_again_what_was_not_acknowledged(
-    world: World,
-) -> None:
-    client = await world.start()
-    await world.tenant(client, "acme")
-    await world.plan(client, "flat", fee("30"))
-    await world.subscribe(client, "acme", "flat", NOVEMBER)
-    await eventually(lambda: _count(world, 1))
-    [charge] = (await world.published_charges()).values()
-    before = len(await world.messages(CHARGES.name))
-    await _forget_emissions(world)
-    await world.start(api=False, worker_id="one")
-
-    async def again() -> bool:
-        return len(await world.messages(CHARGES.name)) > before
-
-    await eventually(again, timeout=20)
-    assert list((await world.published_charges()).values()) == [charge]
-
-
-async def _forget_emissions(world: World) -> None:
-    """As if the owner had died between its commit and its emission."""
-    import asyncpg
-
-    connection = await asyncpg.connect(world.database.service_url)
-    try:
-        await connection.execute("UPDATE rating.emissions SET version = 0")
-    finally:
-        await connection.close()
-
-
 async def _count(world: World, expected: int) -> bool:
     assert len(await world.published_charges()) == expected
     return True
-
-
-async def _told(world: World, watermark: datetime) -> bool:
-    """Whether every origin has told at least `watermark` on every partition."""
-    told = await world.told_watermarks()
-    partitions = await world.bus.partitions(CHARGES.name)
-    wanted = int(watermark.timestamp() * 1000)
-    return len(told) == partitions and all(
-        len(origins) == partitions and min(origins.values()) >= wanted for origins in told.values()
-    )
 
 
 async def _published(world: World, key: str, *, ended: bool = False):  # type: ignore[no-untyped-def]

@@ -50,14 +50,30 @@ class World:
         )
 
     async def start(
-        self, *, api: bool = True, worker: bool = True, worker_id: str = "one", **more: Any
+        self,
+        *,
+        api: bool = True,
+        worker: bool = True,
+        worker_id: str = "one",
+        stack: AsyncExitStack | None = None,
+        **more: Any,
     ) -> httpx.AsyncClient:
-        """Run rating until the test ends; a client of it."""
+        """Run rating until `stack` (or the test) ends; a client of it."""
+        stack = stack or self.stack
         app = build(
             self.settings(worker_id, **more), api=api, worker=worker, clock=lambda: self.now
         )
-        url = await self.stack.enter_async_context(serving(app))
-        return await self.stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
+        url = await stack.enter_async_context(serving(app))
+        return await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
+
+    def environment(self) -> dict[str, str]:
+        """For rating as a process of its own."""
+        return {
+            "TOLLGATE_KAFKA": self.kafka,
+            "TOLLGATE_TOPIC_PREFIX": self.topic_prefix,
+            "TOLLGATE_DATABASE_URL": self.database.service_url,
+            "TOLLGATE_LEASE_SECONDS": "2",
+        }
 
     async def add_meter(self, slug: str, unit: str = "request") -> None:
         meter = Meter(slug=slug, event_type="t", aggregation="sum", value="n", unit=unit)
@@ -159,6 +175,16 @@ class World:
             if tenant.key == key and (found is None or tenant.revision > found.revision):
                 found = tenant
         return found
+
+    async def has_told(self, watermark: datetime) -> bool:
+        """Whether every origin has told at least `watermark` on every partition of the charges."""
+        told = await self.told_watermarks()
+        partitions = await self.bus.partitions(CHARGES.name)
+        wanted = int(watermark.timestamp() * 1000)
+        return len(told) == partitions and all(
+            len(origins) == partitions and min(origins.values()) >= wanted
+            for origins in told.values()
+        )
 
     async def told_watermarks(self) -> dict[int, dict[int, int]]:
         """The highest watermark told on each partition of billing.charges, by origin."""
