@@ -30,7 +30,7 @@ class NodesUnknown(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a run waits for: `needed` is the instant that `now` must reach."""
 
-    kind: Literal["node", "ingest", "watermark", "tenant"]
+    kind: Literal["node", "ingest", "watermark", "tenant", "fault"]
     name: str
     detail: str
     now: datetime | None = None

@@ -10,6 +10,7 @@ ADJUSTMENTS = Counter(
     "tollgate_invoice_adjustments_total", "Invoice lines that correct an earlier invoice."
 )
 LEFT_OUT = Counter("tollgate_run_tenants_left_out_total", "Tenants that a run could not invoice.")
+RUN_FAULTS = Counter("tollgate_run_faults_total", "Faults that stopped a run for the moment.")
 OPEN_RUNS = Gauge("tollgate_runs_open", "Runs that this process drives.")
 RUN_SECONDS = Histogram(
     "tollgate_run_seconds",

@@ -83,6 +83,14 @@ class Runner:
                 await self._advance(run)
             except LostLease as error:
                 log.warning("somebody else drives it now: %s", error)
+            except LOST:
+                raise
+            except Exception as error:
+                # One run that cannot go on must not keep the others from theirs.
+                log.exception("run through %s: trying again", run.through.isoformat())
+                metrics.RUN_FAULTS.inc()
+                with contextlib.suppress(LostLease):
+                    await self._show(run, [_fault(error)])
 
     async def _advance(self, run: Run) -> None:
         if run.state == "waiting":
@@ -177,6 +185,12 @@ class Runner:
             metrics.ADJUSTMENTS.inc(sum(line.kind == "adjustment" for line in lines))
             log.info("invoice %s for %s", made.invoice.number, tenant.key)
         return None
+
+
+def _fault(error: Exception) -> Wait:
+    return Wait(
+        kind="fault", name=type(error).__name__, detail="a fault of the service; see its log"
+    )
 
 
 def _wait_for_tenant(tenant: str) -> Wait:

@@ -5,12 +5,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 def _to_utc(value: datetime) -> datetime:
+    # Compared before it is converted: at the ends of the calendar there is no UTC equivalent.
+    if value < EARLIEST:
+        raise ValueError("no period ended before the year 2000")
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("not within the years 1 to 9999") from None
+        raise ValueError("beyond the year 9999") from None
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
@@ -27,7 +32,7 @@ class RunBody(BaseModel):
 class Wait(BaseModel):
     """One thing that a run waits for."""
 
-    kind: Literal["node", "ingest", "watermark", "tenant"]
+    kind: Literal["node", "ingest", "watermark", "tenant", "fault"]
     name: str
     detail: str
     now: datetime | None = Field(description="How far it is.")

@@ -7,8 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from common.bus.admin import apply_topics, touch_topics
 from common.contracts.charges import Charge
 from common.contracts.tenants import Tenant
+from common.contracts.topics import CHARGES, INVOICES, TENANTS
 from common.db import create_pool
 from common.ids import uuid7
 from invoicer.completeness import Node, NodesUnknown
@@ -17,6 +19,7 @@ from invoicer.settings import Settings
 from invoicer.store import charges, runs
 from invoicer.store.runs import Run
 from tests.support.databases import Database
+from tests.support.servers import SessionServers
 from tests.unit.invoicer.charging import ACME, DECEMBER
 
 
@@ -32,6 +35,18 @@ async def pool(invoicer_database: Database) -> AsyncIterator[asyncpg.Pool]:
     made = await create_pool(invoicer_database.service_url)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def own_topics(servers: SessionServers, kafka: str, topic_prefix: str) -> str:
+    """A topic prefix under which the invoicer's topics exist, with two partitions each: making
+    topics is most of what a test here costs."""
+    topics = (CHARGES, TENANTS, INVOICES)
+    if servers.kafka_is_real:
+        await apply_topics(kafka, prefix=topic_prefix, partitions=2, topics=topics)
+    else:
+        await touch_topics(kafka, prefix=topic_prefix, topics=topics)
+    return topic_prefix
 
 
 class Books:

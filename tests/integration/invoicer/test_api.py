@@ -1,0 +1,342 @@
+"""The API over real servers: runs, invoices, the interim invoice, PDFs, and bad input."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+
+from common.bus.kafka import KafkaBus
+from common.contracts.charges import Charge, charge_record
+from common.contracts.control import watermark_record
+from common.contracts.invoices import InvoiceChange
+from common.contracts.tenants import Tenant, tenant_record
+from common.contracts.topics import CHARGES, INVOICES, TENANTS, partition_for
+from common.contracts.wire import decode
+from invoicer.main import build
+from invoicer.settings import Settings
+from tests.support.databases import Database
+from tests.support.eventually import eventually
+from tests.support.limits import need_program
+from tests.support.serving import serving
+from tests.unit.invoicer.charging import ACME, DECEMBER, charge, fee
+
+AHEAD_MS = int(datetime(2030, 1, 1, tzinfo=UTC).timestamp() * 1000)
+TRACEPARENT = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+THROUGH = "2026-11-01T00:00:00Z"
+"""An end that has passed whenever these tests run; charges here end by then."""
+ENDED = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class Centre:
+    """The invoicer as a client and as the topics see it, with a fake ingest beside it."""
+
+    def __init__(self, bus: KafkaBus, client: httpx.AsyncClient, nodes: list[Any]) -> None:
+        self.bus, self.client, self.nodes = bus, client, nodes
+
+    async def publish(self, *charges: Charge) -> None:
+        """Rating emits charges."""
+        partitions = await self.bus.partitions(CHARGES.name)
+        batches: dict[int, list[Any]] = {}
+        for one in charges:
+            partition, record = charge_record(one, partitions, (TRACEPARENT,))
+            batches.setdefault(partition, []).append(record)
+        await self.bus.append(CHARGES.name, batches)
+
+    async def tell_watermark(self, watermark_ms: int = AHEAD_MS) -> None:
+        """Rating says that everything received before then has become charges."""
+        partitions = await self.bus.partitions(CHARGES.name)
+        record = watermark_record(0, 1, watermark_ms)
+        await self.bus.append(CHARGES.name, {p: [record] for p in range(partitions)})
+
+    async def define(self, tenant: Tenant) -> None:
+        """Rating publishes a tenant."""
+        partition = partition_for(tenant.key, await self.bus.partitions(TENANTS.name))
+        await self.bus.append(TENANTS.name, {partition: [tenant_record(tenant)]})
+
+    async def interim(self, tenant: str = "acme", **params: str) -> dict[str, Any]:
+        answer = await self.client.get("/v1/invoices/interim", params={"tenant": tenant} | params)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def until_charged(self, lines: int, tenant: str = "acme") -> dict[str, Any]:
+        """The interim invoice once it has that many lines."""
+
+        async def found() -> dict[str, Any] | None:
+            answer = await self.client.get("/v1/invoices/interim", params={"tenant": tenant})
+            body = answer.json()
+            return body if len(body.get("lines", [])) == lines else None
+
+        return await eventually(found, timeout=20)
+
+    async def bill(self, through: str = THROUGH) -> dict[str, Any]:
+        """A run to its end."""
+        answer = await self.client.post("/v1/runs", json={"through": through})
+        assert answer.status_code in (200, 201), answer.text
+
+        async def done() -> dict[str, Any] | None:
+            run = (await self.client.get(f"/v1/runs/{answer.json()['id']}")).json()
+            return run if run["state"] == "done" else None
+
+        return await eventually(done, timeout=20)
+
+    async def changes(self) -> list[InvoiceChange]:
+        """What billing.invoices holds."""
+        found = []
+        for partition in range(await self.bus.partitions(INVOICES.name)):
+            end = await self.bus.end_offset(INVOICES.name, partition)
+            reader = await self.bus.reader(INVOICES.name, partition, 0)
+            position = 0
+            while position < end:
+                for message in await reader.read(100, 1):
+                    position = message.offset + 1
+                    assert message.value is not None
+                    found.append(decode(InvoiceChange, message.value))
+            await reader.close()
+        return sorted(found, key=lambda change: change.revision)
+
+
+def ended(id: str, amount: str = "12.34", **fields: Any) -> Charge:
+    """A charge of October, in UTC."""
+    return charge(id, amount, period_from=ENDED - timedelta(days=31), period_to=ENDED, **fields)
+
+
+@pytest.fixture
+async def centre(invoicer_database: Database, kafka: str, own_topics: str) -> AsyncIterator[Centre]:
+    nodes: list[Any] = []
+    ingest = FastAPI()
+
+    @ingest.get("/v1/nodes")
+    async def list_nodes() -> dict[str, Any]:
+        return {"items": nodes, "next": None}
+
+    async with serving(ingest) as ingest_url:
+        settings = Settings(
+            database_url=invoicer_database.service_url,
+            kafka=kafka,
+            topic_prefix=own_topics,
+            ingest_url=ingest_url,
+            seller_name="Tollgate Ltd",
+            grace_seconds=0,
+            run_seconds=0.05,
+            lease_seconds=3,
+        )
+        bus = KafkaBus(kafka, prefix=own_topics)
+        await bus.start()
+        async with (
+            serving(build(settings, api=True, worker=True)) as url,
+            httpx.AsyncClient(base_url=url, timeout=20) as client,
+        ):
+            made = Centre(bus, client, nodes)
+            await made.define(ACME)
+
+            async def known() -> bool:
+                answer = await client.get("/v1/invoices/interim?tenant=acme")
+                return answer.status_code == 200
+
+            await eventually(known, timeout=20)
+            yield made
+        await bus.stop()
+
+
+async def test_charges_become_an_invoice_and_the_interim_was_the_same(centre: Centre) -> None:
+    await centre.publish(ended("a", "246.9134"), fee("f", period_from=ENDED, period_to=ENDED))
+    interim = await centre.until_charged(2)
+    assert (interim["state"], interim["number"], interim["total"]) == ("draft", None, "295.91")
+    await centre.tell_watermark()
+    run = await centre.bill()
+    assert (run["invoice_count"], run["left_out"], run["waits_for"]) == (1, [], [])
+
+    invoice = (await centre.client.get(f"/v1/invoices/{run['invoices'][0]}")).json()
+    assert (invoice["state"], invoice["number"], invoice["run"]) == (
+        "finalised",
+        "TG-000001",
+        run["id"],
+    )
+    for same in ("lines", "total", "subtotal", "buyer", "seller", "period_from", "period_to"):
+        assert invoice[same] == interim[same]
+    assert (await centre.interim())["lines"] == []
+
+    listed = (await centre.client.get("/v1/invoices", params={"tenant": "acme"})).json()
+    assert listed == {"items": [invoice], "next": None}
+    by_charge = (await centre.client.get("/v1/invoices", params={"charge": "a"})).json()
+    assert by_charge["items"] == [invoice]
+    for other in ({"tenant": "beta"}, {"state": "paid"}, {"charge": "b"}):
+        assert (await centre.client.get("/v1/invoices", params=other)).json()["items"] == []
+
+    (change,) = await eventually(centre.changes)
+    assert (change.invoice, change.state, change.number) == (
+        invoice["id"],
+        "finalised",
+        "TG-000001",
+    )
+    assert str(change.total) == invoice["total"]
+
+
+async def test_the_run_says_what_it_waits_for_until_the_node_seals(centre: Centre) -> None:
+    centre.nodes.append({"node": "edge-1", "epoch": "e", "sealed_through": "2026-10-31T23:59:59Z"})
+    await centre.publish(ended("a"))
+    await centre.until_charged(1)
+    run = (await centre.client.post("/v1/runs", json={"through": THROUGH})).json()
+
+    async def kinds() -> set[str]:
+        answer = await centre.client.get(f"/v1/runs/{run['id']}")
+        return {wait["kind"] for wait in answer.json()["waits_for"]}
+
+    async def waits_for_both() -> bool:
+        return await kinds() == {"node", "watermark"}
+
+    async def waits_for_the_watermark() -> bool:
+        return await kinds() == {"watermark"}
+
+    await eventually(waits_for_both)
+    centre.nodes[0]["sealed_through"] = THROUGH
+    await eventually(waits_for_the_watermark)
+    await centre.tell_watermark()
+    assert (await centre.bill())["invoice_count"] == 1
+
+
+async def test_an_invoice_as_pdf_is_the_same_bytes_each_time(
+    centre: Centre, tmp_path: Path
+) -> None:
+    await centre.publish(ended("a"))
+    await centre.until_charged(1)
+    await centre.tell_watermark()
+    (id,) = (await centre.bill())["invoices"]
+    by_path = await centre.client.get(f"/v1/invoices/{id}.pdf")
+    by_accept = await centre.client.get(f"/v1/invoices/{id}", headers={"Accept": "application/pdf"})
+    assert by_path.headers["content-type"] == "application/pdf"
+    assert 'filename="TG-000001.pdf"' in by_path.headers["content-disposition"]
+    assert by_path.content == by_accept.content
+    file = tmp_path / "invoice.pdf"
+    file.write_bytes(by_path.content)
+    program = need_program("pdftotext")
+    read = await asyncio.create_subprocess_exec(program, file, "-", stdout=subprocess.PIPE)
+    text = (await read.communicate())[0].decode()
+    invoice = (await centre.client.get(f"/v1/invoices/{id}")).json()
+    assert invoice["hash"] in text
+    assert "TG-000001" in text
+
+    interim = {"tenant": "acme"}
+    by_path = await centre.client.get("/v1/invoices/interim.pdf", params=interim)
+    by_accept = await centre.client.get(
+        "/v1/invoices/interim", params=interim, headers={"Accept": "application/pdf"}
+    )
+    assert by_path.content.startswith(b"%PDF")
+    assert by_accept.content.startswith(b"%PDF")
+
+
+async def test_the_same_through_twice_is_one_run(centre: Centre) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = await centre.client.post("/v1/runs", json={"through": THROUGH}, headers=headers)
+    again = await centre.client.post("/v1/runs", json={"through": THROUGH}, headers=headers)
+    same_instant = {"through": "2026-11-01T01:00:00+01:00"}
+    keyless = await centre.client.post("/v1/runs", json=same_instant)
+    assert (first.status_code, again.status_code, keyless.status_code) == (201, 201, 200)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert first.json()["id"] == again.json()["id"] == keyless.json()["id"]
+    other = {"through": "2026-10-01T00:00:00Z"}
+    reused = await centre.client.post("/v1/runs", json=other, headers=headers)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_lists_page_without_loss(centre: Centre) -> None:
+    keys = [f"tenant-{i}" for i in range(5)]
+    for key in keys:
+        await centre.define(msgspec.structs.replace(ACME, key=key))
+        await centre.publish(ended(f"charge-{key}", tenant=key))
+    for key in keys:
+        await centre.until_charged(1, key)
+    await centre.tell_watermark()
+    run = await centre.bill()
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        body = (await centre.client.get("/v1/invoices", params=params)).json()
+        found += [item["id"] for item in body["items"]]
+        cursor = body["next"]
+        if cursor is None:
+            break
+    assert found == run["invoices"][::-1]
+    await centre.bill("2026-10-01T00:00:00Z")
+    body = (await centre.client.get("/v1/runs", params={"limit": "1"})).json()
+    older = (await centre.client.get("/v1/runs", params={"cursor": body["next"]})).json()
+    assert [item["id"] for item in older["items"]] == [run["id"]]
+    wrong = await centre.client.get("/v1/invoices", params={"cursor": body["next"]})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_cursor")
+
+
+BAD_QUESTIONS = [
+    ("/v1/invoices/interim", 422, "invalid_request"),
+    ("/v1/invoices/interim?tenant=nobody", 404, "unknown_tenant"),
+    ("/v1/invoices/interim?tenant=acme&currency=euro", 422, "invalid_request"),
+    ("/v1/invoices/interim?tenant=acme&currency=XAU", 409, "cannot_draft"),
+    ("/v1/invoices/interim?tenant=acme&through=soon", 422, "invalid_request"),
+    ("/v1/invoices/interim?tenant=%00", 400, "invalid_text"),
+    ("/v1/invoices/not-a-uuid", 422, "invalid_request"),
+    ("/v1/invoices/not-a-uuid.pdf", 422, "invalid_request"),
+    ("/v1/invoices/0193b0c8-0000-7000-8000-000000000000", 404, "unknown_invoice"),
+    ("/v1/invoices/0193b0c8-0000-7000-8000-000000000000.pdf", 404, "unknown_invoice"),
+    ("/v1/invoices?state=draft", 422, "invalid_request"),
+    ("/v1/invoices?limit=0", 422, "invalid_request"),
+    ("/v1/invoices?cursor=bWFkZSB1cA", 400, "invalid_cursor"),
+    ("/v1/invoices?cursor=WyJpbnZvaWNlcyIsMV0", 400, "invalid_cursor"),
+    ("/v1/invoices?cursor=%ED%A0%80", 400, "invalid_cursor"),
+    ("/v1/runs?cursor=%21", 400, "invalid_cursor"),
+    ("/v1/runs/0193b0c8-0000-7000-8000-000000000000", 404, "unknown_run"),
+    ("/v1/runs/1", 422, "invalid_request"),
+]
+BAD_RUNS = [
+    (b"", 422, "invalid_request"),
+    (b"{}", 422, "invalid_request"),
+    (b"[]", 422, "invalid_request"),
+    (b"{", 400, "invalid_json"),
+    (b'{"through": NaN}', 400, "invalid_number"),
+    (b'{"through": "2026-11-01"}', 422, "invalid_request"),
+    (b'{"through": "2026-11-01T00:00:00"}', 422, "invalid_request"),
+    (b'{"through": "2026-13-01T00:00:00Z"}', 422, "invalid_request"),
+    (b'{"through": "0001-01-01T00:00:00+14:00"}', 422, "invalid_request"),
+    (b'{"through": "0001-01-01T00:00:00Z"}', 422, "invalid_request"),
+    (b'{"through": "1999-12-31T23:59:59Z"}', 422, "invalid_request"),
+    (b'{"through": "9999-12-31T23:59:59-14:00"}', 422, "invalid_request"),
+    (b'{"through": "9999-12-31T23:59:59Z"}', 422, "through_in_future"),
+    (b'{"through": "2090-01-01T00:00:00Z"}', 422, "through_in_future"),
+    (b'{"through": 1' + b"0" * 300 + b"}", 422, "invalid_request"),
+    (b'{"through": "2026-11-01T00:00:00Z", "thru": 1}', 422, "invalid_request"),
+    (b'{"through": "a", "through": "b"}', 400, "duplicate_key"),
+    (b'{"through": "\\ud800"}', 400, "invalid_text"),
+    (b'{"through": "' + b"x" * 2_000_000 + b'"}', 413, "body_too_large"),
+]
+
+
+async def test_bad_questions_get_coded_answers(centre: Centre) -> None:
+    for path, status, code in BAD_QUESTIONS:
+        answer = await centre.client.get(path)
+        assert (path, answer.status_code, answer.json().get("code")) == (path, status, code)
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_wrong_runs_are_refused_and_start_nothing(centre: Centre) -> None:
+    headers = {"Content-Type": "application/json"}
+    for body, status, code in BAD_RUNS:
+        answer = await centre.client.post("/v1/runs", content=body, headers=headers)
+        assert (body[:60], answer.status_code, answer.json()["code"]) == (body[:60], status, code)
+    assert (await centre.client.get("/v1/runs")).json()["items"] == []
+
+
+async def test_open_charges_are_interim_only(centre: Centre) -> None:
+    await centre.publish(ended("closed"), charge("open", closed=False, period_to=DECEMBER))
+    interim = await centre.until_charged(2)
+    assert interim["total"] == "24.68"
+    assert (await centre.interim(through=THROUGH))["total"] == "12.34"
+    assert (await centre.interim(currency="USD"))["lines"] == []
+    await centre.tell_watermark()
+    (id,) = (await centre.bill())["invoices"]
+    assert (await centre.client.get(f"/v1/invoices/{id}")).json()["total"] == "12.34"
