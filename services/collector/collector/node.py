@@ -109,6 +109,7 @@ class Node:
             LineMapper(settings.line_mapping(), settings.node),
             clock=time.monotonic,
             patience_seconds=settings.nginx_rotated_patience_seconds,
+            skip_what_is_there=settings.nginx_log_from == "end",
         )
         return TailWorker(follower, self.spool, self.seals)
 

@@ -35,7 +35,6 @@ class SpoolStatus(BaseModel):
     parked: int
     full: bool
     error: str | None
-    sealed_through: datetime
 
 
 class TailPosition(BaseModel):
@@ -58,12 +57,14 @@ class TailStatus(BaseModel):
 
 
 class CentreStatus(BaseModel):
-    """The way to ingest. `rolled_back`: the spool is an old copy and ships nothing."""
+    """The way to ingest. `sealed_through`: everything that this node saw before then is there.
+    `rolled_back`: the spool is an old copy and ships nothing."""
 
     reachable: bool
     last_success: datetime | None
     last_error: str | None
     rolled_back: bool
+    sealed_through: datetime
 
 
 class HeldDecision(BaseModel):

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -32,6 +33,12 @@ class Settings(ServiceSettings, PeerSettings):
     )
     nginx_log: Path | None = Field(
         None, description="nginx's JSON access log to tail; unset: no tail."
+    )
+    nginx_log_from: Literal["beginning", "end"] = Field(
+        "beginning",
+        description=(
+            'Where a fresh spool begins to read the log; "end" when its lines were metered before.'
+        ),
     )
     nginx_event_type: str = Field(
         "http.request", min_length=1, max_length=256, description="Type of the log's events."

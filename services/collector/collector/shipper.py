@@ -71,6 +71,7 @@ class Link:
     last_success_ms: int | None = None
     last_error: str | None = None
     rolled_back: bool = False
+    sealed_through: str = ""
 
 
 class Shipper:
@@ -93,7 +94,7 @@ class Shipper:
         on_revision: Callable[[int], None] = lambda revision: None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.link = Link()
+        self.link = Link(sealed_through=spool.state.identity.sealed_through)
         self._spool = spool
         self._seals = seals
         self._client = client
@@ -142,8 +143,9 @@ class Shipper:
         if not events:
             first_seq = identity.next_seq
         sealed_ms = self._seals.through(first_seq + len(events) - 1)
-        sealed = identity.sealed_through
+        sealed = self.link.sealed_through
         if sealed_ms is not None:
+            metrics.sealed_lag_seconds.set((self._now_ms() - sealed_ms) / 1000)
             sealed = max(sealed, rfc3339(sealed_ms))
         batch = Batch(identity.node, identity.epoch, first_seq, sealed, events)
         await self._deliver(batch)
@@ -158,8 +160,10 @@ class Shipper:
         await self._taken(batch)
 
     async def _taken(self, batch: Batch) -> None:
-        """The centre has the batch: forget its events."""
-        await self._keep(Change(ack=Ack(batch.last_seq, batch.sealed_through)))
+        """The centre has the batch: forget its events. A heartbeat costs no fsync."""
+        if batch.events:
+            await self._keep(Change(ack=Ack(batch.last_seq, batch.sealed_through)))
+        self.link.sealed_through = max(self.link.sealed_through, batch.sealed_through)
         metrics.batches_sent.inc()
         metrics.events_shipped.inc(len(batch.events))
 
@@ -167,11 +171,11 @@ class Shipper:
         """The centre refused the body of this batch: find the event that it cannot take."""
         if len(batch.events) > 1:
             log.warning("batch_refused", first_seq=batch.first_seq, reason=reason)
-            for half in batch.halves(self._spool.state.identity.sealed_through):
+            for half in batch.halves(self.link.sealed_through):
                 await self._deliver(half)
             return
-        earlier_seal = self._spool.state.identity.sealed_through
-        await self._send(Batch(batch.node, batch.epoch, batch.first_seq, earlier_seal, ()))
+        probe = Batch(batch.node, batch.epoch, batch.first_seq, self.link.sealed_through, ())
+        await self._send(probe)
         try:
             await self._send(batch)  # the fault may have been the centre's, and healed meanwhile
         except RefusedError as refusal:

@@ -124,6 +124,9 @@ async def test_an_unknown_key_is_answered_by_nginx_itself(edge: Edge) -> None:
         assert answer.json()["code"] == "unknown_api_key"
     bearer = await edge.client.get("/", headers={"Authorization": "Bearer key-acme"})
     assert bearer.status_code == 200
+    await eventually(lambda: len(edge.lines()) == 3)
+    said = [(line["tenant"], line["gate"], line["status"]) for line in edge.lines()]
+    assert said == [("", "none", "401"), ("", "none", "401"), ("acme", "open", "200")]
 
 
 async def test_the_upstreams_own_refusals_pass_untouched(edge: Edge) -> None:

@@ -177,6 +177,15 @@ def test_older_logs_than_the_first_start_are_not_usage(edge: Edge) -> None:
     assert edge.read() == [4, 5, 6]
 
 
+def test_a_first_start_at_the_end(edge: Edge) -> None:
+    edge.tail.close()
+    edge.write(3)
+    edge.tail = Tailing(edge.log, edge.spool, skip_what_is_there=True)
+    assert edge.read() == []
+    edge.write(2)
+    assert edge.read() == [4, 5]
+
+
 def test_growth_of_a_log_that_was_closed_long_ago(edge: Edge) -> None:
     edge.write(1)
     edge.read()

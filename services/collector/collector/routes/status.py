@@ -40,6 +40,7 @@ async def get_status(
             last_success=_moment_ms(node.shipper.link.last_success_ms),
             last_error=node.shipper.link.last_error,
             rolled_back=node.shipper.link.rolled_back,
+            sealed_through=datetime.fromisoformat(node.shipper.link.sealed_through),
         ),
         decisions=_decisions(node, tenant),
     )
@@ -84,7 +85,6 @@ def _spool(node: Node) -> SpoolStatus:
         parked=state.parked,
         full=state.full,
         error=state.error,
-        sealed_through=datetime.fromisoformat(state.identity.sealed_through),
     )
 
 

@@ -39,7 +39,8 @@ class Follower:
     """Follows the log at `path`; `positions` are the committed ones, oldest generation first.
 
     A generation that was rotated away is closed after `patience_seconds` without growth (nginx
-    writes to it until it is told to reopen); `clock` counts seconds and never goes back.
+    writes to it until it is told to reopen); `clock` counts seconds and never goes back. With
+    `skip_what_is_there` the very first start begins at the end of the log.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Follower:
         clock: Callable[[], float],
         patience_seconds: float = 60.0,
         block_bytes: int = BLOCK_BYTES,
+        skip_what_is_there: bool = False,
     ) -> None:
         self.path = path.absolute()
         self.lost_generations = 0
@@ -58,6 +60,7 @@ class Follower:
         self._clock = clock
         self._patience_seconds = patience_seconds
         self._block_bytes = block_bytes
+        self._skip_what_is_there = skip_what_is_there
         self._name = re.compile(re.escape(self.path.name) + _ROTATED_SUFFIX)
         self._files: dict[int, int] = {}
         self._quiet_since: dict[int, float] = {}
@@ -124,7 +127,13 @@ class Follower:
         self._rescan_at = self._clock() + RESCAN_SECONDS
         try:
             found = self._find()
-            result = recognise(str(self.path), self.positions, found, self._read_head)
+            result = recognise(
+                str(self.path),
+                self.positions,
+                found,
+                self._read_head,
+                skip_what_is_there=self._skip_what_is_there,
+            )
         except FileNotFoundError:  # renamed while we looked: look again
             self._rescan_at = self._clock()
             return []

@@ -50,12 +50,18 @@ ReadHead = Callable[[str, int], bytes]
 
 
 def recognise(
-    path: str, known: Sequence[Position], found: Sequence[Found], read_head: ReadHead
+    path: str,
+    known: Sequence[Position],
+    found: Sequence[Found],
+    read_head: ReadHead,
+    *,
+    skip_what_is_there: bool = False,
 ) -> Recognised:
     """Matches `found` files with `known` generations of the log at `path`.
 
     `read_head(name, length)` gives up to `length` first bytes of a file. `known` are in order of
-    their generation numbers; new ones are numbered on, by the time of the last write.
+    their generation numbers; new ones are numbered on, by the time of the last write. With
+    `skip_what_is_there` the first start begins at the end of the log itself, too.
     """
     files = sorted(found, key=lambda file: (file.current, file.mtime_ns, file.name))
     heads = {file.name: read_head(file.name, HEAD_BYTES) for file in files}
@@ -89,7 +95,7 @@ def recognise(
         if not file.current and file.size == 0:
             continue
         number += 1
-        history = not known and not file.current
+        history = not known and (skip_what_is_there or not file.current)
         position = Position(
             path=path,
             generation=number,
