@@ -47,12 +47,17 @@ class Ports:
 
 
 def free_base(width: int = 100) -> Ports:
-    """A base whose server ports are free now; for stacks that tests start beside a developer's."""
-    for base in range(20000 + (os.getpid() * 100) % 30000, 60000, width):
-        ports = Ports(base)
-        if all(is_free(port) for port in (ports.kafka, ports.kafka_controller, ports.postgres)):
+    """A base whose ports are all free now; for stacks that tests start beside a developer's.
+
+    It stays below 32768, where the system begins to take ports for outgoing connections.
+    """
+    first, last = 12_000, 32_000
+    begin = (os.getpid() * width) % (last - first)
+    for step in range(0, last - first, width):
+        ports = Ports(first + (begin + step) % (last - first))
+        if all(is_free(ports.base + offset) for offset in range(width)):
             return ports
-    raise RuntimeError("no free range of ports between 20000 and 60000")
+    raise RuntimeError(f"no free range of {width} ports between {first} and {last}")
 
 
 def is_free(port: int) -> bool:
