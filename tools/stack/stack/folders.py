@@ -67,10 +67,16 @@ class State:
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"tollgate-{os.getuid()}-{digest}"
 
+    def make_outside(self) -> Path:
+        """Makes `outside`; PermissionError when another user made it first."""
+        self.outside.mkdir(mode=0o755, exist_ok=True)
+        if self.outside.is_symlink() or self.outside.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self.outside} belongs to another user")
+        return self.outside
+
     @property
     def supervisor_socket(self) -> Path:
         path = self.root / "supervisor.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
             return path
-        self.outside.mkdir(mode=0o755, exist_ok=True)
-        return self.outside / "supervisor.sock"
+        return self.make_outside() / "supervisor.sock"

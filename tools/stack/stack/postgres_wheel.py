@@ -28,8 +28,8 @@ def prepare(state: State, ports: Ports) -> Program:
     home = state.root / "postgres"
     user = "nobody" if os.geteuid() == 0 else None
     if user is not None and not (_others_may_enter(state.root) and _others_may_enter(binaries)):
-        home = state.outside / "postgres"
-        binaries = _copy_programs(binaries, state.outside / "pginstall")
+        home = state.make_outside() / "postgres"
+        binaries = _copy_programs(binaries, state.outside / "wheel")
     data = home / "data"
     home.mkdir(parents=True, exist_ok=True)
     if user is not None:
@@ -80,8 +80,15 @@ def _others_may_enter(path: Path) -> bool:
 
 
 def _copy_programs(binaries: Path, target: Path) -> Path:
-    if not (target / "bin" / "postgres").exists():
+    """Copies the wheel's two folders, programs and libraries, which find each other by their
+    relative places; the folder of the copied programs."""
+    package = binaries.parents[1]
+    copied = target / package.name
+    if not (copied / "pginstall" / "bin" / "postgres").exists():
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(binaries.parent, target, symlinks=True)
-        target.parent.chmod(0o755)
-    return target / "bin"
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, target / libraries.name)
+        leave_out = shutil.ignore_patterns("include", "*.py", "__pycache__")
+        shutil.copytree(package, copied, symlinks=True, ignore=leave_out)
+    return copied / "pginstall" / "bin"

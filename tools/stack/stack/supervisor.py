@@ -21,6 +21,8 @@ from stack.program import Program
 from stack.readiness import wait_until
 
 OWN_NAME = "supervisord"
+DEATHS_MAX = 4
+"""A program that died so often while its readiness was awaited will not become ready."""
 DOWN = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 
 
@@ -128,8 +130,15 @@ class Supervisor:
     def wait_ready(self, program: Program) -> None:
         """Waits until the program serves; StackError with the end of its log when it does not."""
 
+        lives: set[int] = set()
+
         def gave_up() -> str | None:
             state = self.states().get(program.name)
+            record = self.record_of(program.name)
+            if record is not None:
+                lives.add(record.pid)
+            if len(lives) > DEATHS_MAX:
+                return f"its process died {DEATHS_MAX} times"
             ended = ("FATAL",) if program.restart else ("FATAL", "EXITED")
             return f"its process is {state}" if state is None or state in ended else None
 
@@ -186,32 +195,29 @@ class Supervisor:
         return [sys.executable, "-m", "stack.launch", str(specification), str(self._record(name))]
 
     def _settings(self) -> str:
-        escaped = {
-            "socket": str(self._state.supervisor_socket).replace("%", "%%"),
-            "root": str(self._state.root).replace("%", "%%"),
-        }
+        # Paths are relative to the state folder, where supervisord runs: it splits some values at
+        # spaces, and its escape for % does not hold everywhere.
         return "\n".join(
             (
                 "[unix_http_server]",
-                f"file={escaped['socket']}",
+                f"file={str(self._state.supervisor_socket).replace('%', '%%')}",
                 "chmod=0700",
                 "[supervisord]",
-                f"logfile={escaped['root']}/logs/supervisord.log",
+                "logfile=logs/supervisord.log",
                 "logfile_maxbytes=5MB",
                 "logfile_backups=1",
-                f"pidfile={escaped['root']}/supervisord.pid",
+                "pidfile=supervisord.pid",
                 "minfds=1024",
                 "[rpcinterface:supervisor]",
                 "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
                 "[include]",
-                f"files={escaped['root']}/programs/*.ini",
+                "files=programs/*.ini",
                 "",
             )
         )
 
     def _section(self, program: Program) -> str:
         command = " ".join(f'"{part}"' for part in self._launch_command(program.name))
-        log = self.log_of(program.name)
         return "\n".join(
             (
                 f"[program:{program.name}]",
@@ -219,13 +225,13 @@ class Supervisor:
                 f"autorestart={'true' if program.restart else 'false'}",
                 "autostart=false",
                 "startsecs=1",
-                "startretries=30",
+                f"startretries={30 if program.restart else 0}",
                 f"stopsignal={program.stop_signal}",
                 f"stopwaitsecs={program.stop_seconds}",
                 "killasgroup=true",
                 f"priority={program.priority}",
                 "redirect_stderr=true",
-                f"stdout_logfile={str(log).replace('%', '%%')}",
+                f"stdout_logfile=logs/{program.name}.log",
                 "stdout_logfile_maxbytes=20MB",
                 "stdout_logfile_backups=2",
                 "",
