@@ -18,6 +18,7 @@ import httpx
 import typer
 from fastapi import FastAPI
 
+from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
 from common.contracts.topics import ROLLUPS
 from common.db import create_pool
@@ -58,16 +59,20 @@ def build(
             running: list[Any] = []
             checks: dict[str, Callable[[], bool]] = {}
             if worker:
+                positions = GroupOffsets(
+                    settings.kafka, "tollgate-throttler", prefix=settings.topic_prefix
+                )
                 processor = Processor(
                     bus=bus,
                     progress=PostgresProgress(pool, store.SCHEMA, settings.database_url),
                     stage=DecisionStage(bus, clock=clock, tick_seconds=settings.tick_seconds),
                     worker=settings.worker_id,
                     lease_seconds=settings.lease_seconds,
+                    on_position=positions.note,
                 )
                 tenants = TenantProjection(pool, bus)
                 outbox = decisions_outbox(pool, bus, settings.worker_id, settings.lease_seconds)
-                running += [processor, outbox, tenants.run()]
+                running += [processor, outbox, positions, tenants.run()]
                 checks |= {
                     "leases": lambda: processor.is_ready,
                     "tenants": lambda: tenants.is_ready,

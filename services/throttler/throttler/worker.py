@@ -16,6 +16,7 @@ from common.contracts.rollups import Rollup
 from common.contracts.tenants import Tenant
 from common.contracts.topics import ROLLUPS
 from common.stream.processor import Partition
+from common.telemetry import TRACEPARENT, span
 from common.usage import UsageProjection
 from throttler import metrics, store
 from throttler.decide import Facts, decide, evaluate, held_by, same_meaning
@@ -64,7 +65,9 @@ class DecisionStage:
         concerned = {rollup.tenant for rollup in rollups} | set(due)
         if not concerned:
             return []
-        return await self._evaluate(tx, concerned, now, _instant(part.watermark_ms))
+        links = [one.header(TRACEPARENT) for one in messages]
+        with span("throttler.decide", links=[link.decode("latin-1") for link in links if link]):
+            return await self._evaluate(tx, concerned, now, _instant(part.watermark_ms))
 
     async def emit(self, part: Partition, effect: list[Decision]) -> None:
         """The outbox publishes; here the decisions are only counted, now that they are facts."""
