@@ -124,7 +124,6 @@ def is_node_made(frame: Frame, source: str, event_id: str, place: int) -> bool:
 
 def received_event(event: ValidEvent, place: int, stamp_ms: int, flags: int = 0) -> ReceivedEvent:
     """`event` with what the deduper needs; one without time happened at `stamp_ms`."""
-    stamped = event.time_ms is None
     at_ms = stamp_ms if event.time_ms is None else event.time_ms
     return ReceivedEvent(
         identity=identity_of(event.source, event.id),
@@ -132,7 +131,7 @@ def received_event(event: ValidEvent, place: int, stamp_ms: int, flags: int = 0)
         day=at_ms // DAY_MS,
         shard=event_shard(event.subject, event.source),
         place=place,
-        flags=flags | (STAMPED if stamped else 0),
+        flags=flags | (STAMPED if event.is_stamped else 0),
         raw=event.raw,
     )
 

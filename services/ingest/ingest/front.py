@@ -83,7 +83,7 @@ class Front:
         except Disconnected:
             return None
         except BodyError as error:
-            response = problem(CODES[error.code], str(error))
+            response = problem(CODES[error.code, error.status], str(error))
         except ApiError as error:
             retry = {"Retry-After": str(random.randint(1, 5))} if error.code.status == 503 else {}
             known = retry | (error.headers or {})

@@ -54,6 +54,15 @@ async def test_an_event_without_time_counts_once(ingest: Ingest) -> None:
     await ingest.settled(received=2, counted=1, duplicates=1)
 
 
+async def test_an_event_stamped_by_a_collector_counts_once(ingest: Ingest) -> None:
+    stamp = datetime.now(UTC) - timedelta(minutes=2)
+    for n, node in enumerate(("edge-1", "edge-2")):
+        at = (stamp + timedelta(seconds=n)).isoformat()
+        await ingest.batch(1, [event("1", time=at, tollgatestamped=True)], node=node)
+    await ingest.send(event("1", time=None))
+    await ingest.settled(received=3, counted=1, duplicates=2)
+
+
 async def test_a_counted_event_can_be_found(ingest: Ingest) -> None:
     sent = event("1", subject="globex", time="%s")
     happened = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)

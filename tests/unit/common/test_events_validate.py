@@ -148,6 +148,21 @@ def test_equal_content_has_one_digest_however_it_is_written() -> None:
     assert valid(raw(time="2026-03-10T11:59:01Z")).digest != plain.digest
 
 
+def test_a_stamp_is_not_content() -> None:
+    plain = valid(raw(time=...))
+    null = valid(raw(time=None))
+    stamped = valid(raw(tollgatestamped=True))
+    later = valid(raw(tollgatestamped=True, time="2026-03-10T11:59:33Z"))
+    assert plain.is_stamped
+    assert stamped.is_stamped
+    assert stamped.time_ms is not None
+    assert plain.digest == null.digest == stamped.digest == later.digest
+    claimed = valid(raw(tollgatestamped="yes"))
+    assert not claimed.is_stamped
+    assert claimed.digest != plain.digest
+    assert not valid(raw()).is_stamped
+
+
 @given(st.dictionaries(st.text(":\\a", max_size=3), st.text(":\\u03a", max_size=8), max_size=5))
 def test_colons_in_content_are_not_mistaken_for_duplicate_keys(data: dict[str, str]) -> None:
     valid(raw(data=data))

@@ -25,7 +25,7 @@ DAY_MS: Final = 86_400_000
 COUNT_HEADER: Final = "count"
 
 STAMPED: Final = 1
-"""The event has no `time`; its receipt stands for it."""
+"""The event's time is not the client's but a receipt: here, or at the collector it came by."""
 NODE_MADE: Final = 2
 """The event is identified by its place in the node's sequence, not by (source, id)."""
 

@@ -17,13 +17,17 @@ _canonical: Final = msgspec.json.Encoder(order="deterministic", decimal_format="
 _REQUIRED: Final = ("id", "source", "type", "subject")
 _EXCERPT_BYTES: Final = 4096
 
+STAMP_ATTRIBUTE: Final = "tollgatestamped"
+"""Extension attribute that a collector sets to true when it gave the event its `time`."""
+
 
 class ValidEvent(msgspec.Struct, frozen=True, gc=False):
     """A CloudEvent that may be counted.
 
     `raw`: the client's bytes. `time_ms`: Unix milliseconds, or None for an event that has no
-    `time` and is stamped at its receipt. `digest`: 8 bytes that are equal for equal content,
-    however it is spaced and ordered.
+    `time` and is stamped at its receipt. `is_stamped`: its time is not the client's, so a retry
+    may have another one. `digest`: 8 bytes that are equal for equal content, however it is
+    spaced and ordered; a stamp is not part of it.
     """
 
     raw: bytes
@@ -32,6 +36,7 @@ class ValidEvent(msgspec.Struct, frozen=True, gc=False):
     type: str
     subject: str
     time_ms: int | None
+    is_stamped: bool
     digest: bytes
 
 
@@ -68,7 +73,7 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
         if len(raw) > limits.EVENT_BYTES:
             raise _Bad("event_too_large", f"an event may have {limits.EVENT_BYTES} bytes")
         event = _decoded(raw)
-        digest = blake2b(_checked_canonical(event, raw), digest_size=8).digest()
+        canonical = _checked_canonical(event, raw)
         for name in _REQUIRED:
             if (problem := attribute_problem(event.get(name))) is not None:
                 code = "invalid_field" if name in event else "missing_field"
@@ -76,6 +81,9 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
         if event.get("specversion") not in (None, "1.0"):
             raise _Bad("unsupported_specversion", 'specversion must be "1.0"')
         time_ms = _time_ms(event.get("time"), now_ms)
+        is_stamped = time_ms is None or event.get(STAMP_ATTRIBUTE) is True
+        if is_stamped:
+            canonical = _without_stamp(event)
     except _Bad as bad:
         return Rejection(
             index=index,
@@ -87,7 +95,14 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
             truncated=bad.code == "event_too_large",
         )
     return ValidEvent(
-        raw, event["source"], event["id"], event["type"], event["subject"], time_ms, digest
+        raw=raw,
+        source=event["source"],
+        id=event["id"],
+        type=event["type"],
+        subject=event["subject"],
+        time_ms=time_ms,
+        is_stamped=is_stamped,
+        digest=blake2b(canonical, digest_size=8).digest(),
     )
 
 
@@ -136,6 +151,12 @@ def _checked_canonical(event: dict[str, Any], raw: bytes) -> bytes:
     if raw.count(b":") != canonical.count(b":") or b"\\u003" in raw:
         json.loads(raw, object_pairs_hook=_unique_keys, parse_int=str, parse_float=str)
     return canonical
+
+
+def _without_stamp(event: dict[str, Any]) -> bytes:
+    """The canonical JSON of what the client said, whoever stamped it."""
+    said = {name: value for name, value in event.items() if name not in ("time", STAMP_ATTRIBUTE)}
+    return _canonical.encode(said)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> None:
