@@ -4,8 +4,15 @@ from decimal import Decimal
 
 import pytest
 
+from aggregator.cells import instant
+from common.bus.follow import Follower
+from common.contracts import wire
 from common.contracts.control import watermark_of
-from common.usage import UsageProjection
+from common.contracts.meters import Meter
+from common.contracts.topics import METERS
+from common.db import connect
+from common.service import background
+from common.usage import UsageProjection, usage_tables
 from tests.integration.aggregator.world import NOON_MS, World, event
 from tests.support.eventually import eventually
 
@@ -61,10 +68,6 @@ async def test_rollups_are_published_absolute_with_the_slots_that_changed(world:
 
 async def test_a_reader_of_the_rollups_knows_what_the_api_says(world: World) -> None:
     """Rating and the throttler keep usage from rollups; `common.usage` is what they use."""
-    from aggregator.cells import instant
-    from common.db import connect
-    from common.usage import usage_tables
-
     async with world.running() as api:
         await api.define("users", aggregation="unique_count", value="user", unit="users")
         await world.send(*(event(n, user=f"u{n % 7}") for n in range(50)))
@@ -112,12 +115,6 @@ async def test_the_watermark_follows_the_data_to_every_partition(world: World) -
 
 
 async def test_meters_are_published_to_the_catalog(world: World) -> None:
-    from common.bus.follow import Follower
-    from common.contracts import wire
-    from common.contracts.meters import Meter
-    from common.contracts.topics import METERS
-    from common.service import background
-
     follower = Follower(world.bus, METERS, lambda data: wire.decode(Meter, data))
     async with world.running() as api, background(follower.run()):
         await api.define("requests", group_by={"route": "route"})

@@ -1,7 +1,8 @@
 """Meters, series, rollups by slot, hour and day, members, unreadable events, backfills.
 
-The rollup tables become hypertables where TimescaleDB is loaded and stay plain tables elsewhere;
-every statement of the store works on both.
+The rollup tables become hypertables where TimescaleDB is loaded and stay plain tables elsewhere,
+or where the database says so: ALTER DATABASE ... SET tollgate.hypertables = 'off'. Every statement
+of the store works on both.
 """
 
 from alembic import op
@@ -117,8 +118,13 @@ CHUNKS = {"slots": "1 day", "members": "1 day", "hours": "30 days", "days": "365
 HYPERTABLES = """
 DO $body$
 BEGIN
-    IF current_setting('shared_preload_libraries', true) LIKE '%timescaledb%' THEN
-        CREATE EXTENSION IF NOT EXISTS timescaledb;
+    IF current_setting('tollgate.hypertables', true) = 'off' THEN
+        RETURN;
+    END IF;
+    IF pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') THEN
+        IF current_setting('shared_preload_libraries', true) LIKE '%timescaledb%' THEN
+            CREATE EXTENSION IF NOT EXISTS timescaledb;
+        END IF;
     END IF;
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') THEN
         {calls}
