@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from common.events import Rejection, ValidEvent, validate
+from common.events.validate import STAMP_ATTRIBUTE
 
-STAMP_ATTRIBUTE = "tollgatestamped"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

@@ -30,7 +30,7 @@ from collector.batches import (
 )
 from collector.intake import rfc3339
 from collector.seals import Seals
-from collector.spool.store import Parked
+from collector.spool.values import Parked
 from collector.spool.writer import Ack, Change, Receipt, Spool, SpoolBrokenError, SpoolFullError
 from common import telemetry
 

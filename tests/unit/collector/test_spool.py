@@ -12,7 +12,8 @@ import pytest
 
 from collector.lock import DirectoryLock
 from collector.spool import store
-from collector.spool.store import Parked, Position, WrongNodeError
+from collector.spool.store import WrongNodeError
+from collector.spool.values import Parked, Position
 from collector.spool.writer import Ack, Change, Receipt, Spool, SpoolBrokenError, SpoolFullError
 from common.settings import UnsafeSettings
 from tests.unit.collector.support import accept, open_spool, stored

@@ -12,7 +12,7 @@ from collector.errors import ALL_REJECTED, EMPTY_BODY, SPOOL_BROKEN, SPOOL_FULL
 from collector.intake import Intake, sort_out
 from collector.node import Node
 from collector.schemas import EventsAccepted, RejectedEvent
-from collector.spool.store import Parked
+from collector.spool.values import Parked
 from collector.spool.writer import Change, SpoolBrokenError, SpoolFullError
 from common.auth import scope
 from common.errors import ApiError, ErrorCode, problem

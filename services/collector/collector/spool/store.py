@@ -12,10 +12,11 @@ that many callers share one fsync. Event bodies are JSON bytes of one CloudEvent
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
+
+from collector.spool.values import Identity, Parked, ParkedRow, Position
 
 SCHEMA_VERSION = 1
 PAGE_SIZE = 4096
@@ -53,57 +54,6 @@ CREATE TABLE parked (
     body            BLOB NOT NULL
 );
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The spool's one row. `acked_seq` is the highest sequence that the centre has taken."""
-
-    node: str
-    epoch: str
-    next_seq: int
-    acked_seq: int
-    sealed_through: str
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far one generation of a tailed file has been read, in bytes.
-
-    `head` is the file's first bytes, as far as they have been read: it tells this file from another
-    one that was given the same inode, and finds it again under another inode when it was copied.
-    A `finished` generation was rotated away and read to its end: it may vanish.
-    """
-
-    path: str
-    generation: int
-    device: int
-    inode: int
-    head: bytes
-    offset: int
-    finished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """Something that could not become usage: where it came from, why, and its bytes."""
-
-    origin: str
-    place: str
-    reason: str
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedRow:
-    """A parked item as it is kept; `at` is RFC 3339 UTC."""
-
-    id: int
-    at: str
-    origin: str
-    place: str
-    reason: str
-    body: bytes
 
 
 class WrongNodeError(Exception):

@@ -25,7 +25,7 @@ from typing import TypeVar
 import structlog
 
 from collector.spool import store
-from collector.spool.store import Identity, Parked, ParkedRow, Position
+from collector.spool.values import Identity, Parked, ParkedRow, Position
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from collector.spool.store import Parked, Position
+from collector.spool.values import Parked, Position
 from collector.spool.writer import Change
 from collector.tail.generations import HEAD_BYTES, Found, grown_head, nothing_yet, recognise
 from collector.tail.mapping import LINE_BYTES_MAX, PARKED_BYTES_MAX, LineMapper, Mapped

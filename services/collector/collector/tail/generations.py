@@ -20,7 +20,7 @@ there is no file at all, that is remembered too (`nothing_yet`), so that whateve
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from collector.spool.store import Position
+from collector.spool.values import Position
 
 HEAD_BYTES = 512
 

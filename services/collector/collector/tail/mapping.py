@@ -9,16 +9,16 @@ bad: it is kept with the reason.
 """
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from collector.spool.store import Parked
+from collector.spool.values import Parked
 
 LINE_BYTES_MAX = 256 * 1024
 PARKED_BYTES_MAX = 8 * 1024
@@ -28,6 +28,7 @@ _SURROGATES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 _MSEC = re.compile(rb"([0-9]{1,11})\.([0-9]{3})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -197,4 +198,4 @@ def _time(raw: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> bytes:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).encode()
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}".encode()
