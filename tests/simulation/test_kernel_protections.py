@@ -21,17 +21,13 @@ from tests.simulation.virtual import run
 from tests.simulation.world import LEASE_SECONDS, Worker, World, assert_exact, random_faults
 
 
-def wrong_runs(
-    seeds: int, prepare: Callable[[MemoryStore], None] | None = None, **world: Any
-) -> int:
+def wrong_runs(seeds: int, **world: Any) -> int:
     """How many of `seeds` random runs end with anything but the right sums."""
     wrong = 0
     for seed in range(seeds):
         attacked = World(
             Random(seed), random_faults(Random(seed + 1_000_000)), patience_seconds=25, **world
         )
-        if prepare is not None:
-            attacked.prepare = prepare  # type: ignore[method-assign]
         run(attacked.run())
         try:
             assert_exact(attacked)
@@ -87,8 +83,7 @@ def zombie_runs(prepare: Callable[[MemoryStore], None]) -> int:
             begun += 1
             return ("freeze", 3 * LEASE_SECONDS) if begun == victim else None
 
-        world = World(Random(3), fault, envelopes=12, patience_seconds=20)
-        world.prepare = prepare  # type: ignore[method-assign]
+        world = World(Random(3), fault, envelopes=12, patience_seconds=20, prepare=prepare)
         run(world.run())
         wrong += world.counted() != world.expected()
     return wrong
@@ -169,7 +164,7 @@ async def flush_by_a_zombie(compares_epoch: bool) -> int:
 
     with contextlib.suppress(Fenced):
         await tick(zombie, zombie_position)  # and it dies before it emits
-    return emitted + await tick(successor, position)
+    return int(emitted + await tick(successor, position))
 
 
 def test_the_epoch_fences_a_zombie_that_stands_at_the_same_offset() -> None:

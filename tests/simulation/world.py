@@ -91,7 +91,8 @@ class Worker:
         died = asyncio.create_task(self._died.wait())
         with contextlib.suppress(asyncio.CancelledError):
             finished = asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.wait({died, finished}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {died, finished}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         died.cancel()
         for task in tasks:
             task.cancel()
@@ -183,6 +184,8 @@ class World:
     jitter_seconds: float = 0.01
     same_names: bool = True
     make_relay: Callable[[Any], Any] = Relay
+    prepare: Callable[[MemoryStore], None] | None = None
+    """Where a test takes a protection away."""
     gates: int = 0
     violations: list[str] = field(default_factory=list)
 
@@ -191,7 +194,8 @@ class World:
         clock = asyncio.get_running_loop().time
         self.bus = MemoryBus(partitions=PARTITIONS, clock_ms=lambda: int(clock() * 1000) + 1)
         self.store = MemoryStore(clock=clock, idle_seconds=IDLE_SECONDS)
-        self.prepare(self.store)
+        if self.prepare is not None:
+            self.prepare(self.store)
         self._beside: set[asyncio.Task[None]] = set()
         self._ending = False
         self.received: dict[str, list[Any]] = {}
@@ -204,9 +208,6 @@ class World:
             worker.stop()
         await asyncio.wait(slots, timeout=30)
         self.stopped = all(slot.done() for slot in slots)
-
-    def prepare(self, store: MemoryStore) -> None:
-        """Where a test takes a protection away."""
 
     def expected(self) -> dict[str, int]:
         sums: dict[str, int] = defaultdict(int)

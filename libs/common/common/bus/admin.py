@@ -62,10 +62,13 @@ async def _create(
         )
     finally:
         await admin.close()
+    made = []
     for name, code, *rest in response.topic_errors:
-        if code and for_code(code) is not TopicAlreadyExistsError:
+        if not code:
+            made.append(name)
+        elif for_code(code) is not TopicAlreadyExistsError:
             raise BusError(f"topic {name}: {for_code(code).__name__} {rest}")
-    return [prefix + topic.name for topic in missing]
+    return made
 
 
 async def touch_topics(

@@ -16,7 +16,12 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.codec import lz4_encode
-from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    ProducerClosed,
+)
 from aiokafka.record._crecords import default_records
 
 from common.bus.types import BusError, Message, OffsetLost, Reader, Record
@@ -82,7 +87,7 @@ class KafkaBus:
             async with asyncio.timeout(self._append_seconds):
                 await asyncio.gather(*sends)
         except (TimeoutError, KafkaError, AssertionError, OSError) as error:
-            self._retire(producer)
+            self._retire(producer, at_once=isinstance(error, TimeoutError))
             raise BusError(f"append to {topic} not confirmed: {error!r}") from error
         finally:
             for send in sends:  # what has not been handed over yet must not follow a failure
@@ -164,14 +169,15 @@ class KafkaBus:
             self._stop_beside(client)
             raise
 
-    def _retire(self, producer: AIOKafkaProducer) -> None:
-        """Stop using a producer; the next append builds another."""
+    def _retire(self, producer: AIOKafkaProducer, *, at_once: bool = False) -> None:
+        """Stop using a producer; the next append builds another. `at_once`: what it still holds
+        is given up, rather than delivered behind what its successor appends."""
         if self._producer is producer:
             self._producer = None
-        self._stop_beside(producer)
+        self._stop_beside(producer, at_once=at_once)
 
-    def _stop_beside(self, client: Any) -> None:
-        task = asyncio.create_task(_stop_quietly(client))
+    def _stop_beside(self, client: Any, *, at_once: bool = False) -> None:
+        task = asyncio.create_task(_abort(client) if at_once else _stop_quietly(client))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
@@ -275,10 +281,18 @@ async def _stop_quietly(client: Any) -> None:
             raise
     except (TimeoutError, KafkaError, OSError, AssertionError) as error:
         log.warning("closing a Kafka client took too long or failed: %r", error)
+    await _abort(client)
+
+
+async def _abort(client: Any) -> None:
+    """End a producer or consumer without delivering what it holds; who waits for it is told."""
     sender = getattr(client, "_sender", None)
     if sender is not None and sender.sender_task is not None:
-        sender.sender_task.cancel()
-        await asyncio.wait([sender.sender_task], timeout=1)
+        for _ in range(10):  # when cancelled once, it waits for its requests under way
+            sender.sender_task.cancel()
+            await asyncio.wait([sender.sender_task], timeout=0.05)
+        client._message_accumulator.fail_all(ProducerClosed())
+    client._closed = True
     inner = getattr(client, "client", None) or getattr(client, "_client", None)
     if inner is not None:
         with contextlib.suppress(Exception):
