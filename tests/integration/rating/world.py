@@ -239,3 +239,31 @@ async def amounts(client: httpx.AsyncClient, tenant: str, **params: str) -> dict
         f"{item['price']} {item['from'][:16]}": item["amount"]
         for item in await charges_of(client, tenant, **params)
     }
+
+
+TENANT: dict[str, Any] = {
+    "name": "Acme",
+    "currency": "USD",
+    "timezone": "Europe/Berlin",
+    "billing_day": 15,
+}
+PLAN: dict[str, Any] = {"name": "Flat", "currency": "USD", "prices": [fee("49.00")]}
+
+
+async def put(client: httpx.AsyncClient, path: str, body: Any) -> dict[str, Any]:
+    """What a PUT that must succeed answers."""
+    answer = await client.put(path, json=body)
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem of an answer that must refuse, with that status and code."""
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    ), answer.text
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code, problem
+    return problem
