@@ -1,4 +1,8 @@
-"""Migrations: raw SQL through Alembic, one schema, one role and one version table a service."""
+"""Migrations: raw SQL through Alembic, one schema, one role and one version table a service.
+
+Alembic is imported where it is used: every process of a service imports this module, few migrate,
+and it is a quarter of their start.
+"""
 
 import asyncio
 from importlib import resources
@@ -6,9 +10,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from alembic import command, context
-from alembic.config import Config
-from sqlalchemy import create_engine, pool
 
 LOCK_ID = 0x70_11_6A_7E
 """Advisory lock: two migrations of one database take turns (roles are the cluster's)."""
@@ -20,6 +21,9 @@ def migrate(service: str, *, database_url: str, migrations_url: str) -> None:
     Creates the schema and the service's login role (named in `database_url`) where they are
     missing, gives the role its rights, then runs the migrations as the owner.
     """
+    from alembic import command
+    from alembic.config import Config
+
     if not migrations_url:
         raise SystemExit("set TOLLGATE_MIGRATIONS_URL: migrations run as the schema's owner")
     asyncio.run(_prepare(service, database_url, migrations_url))
@@ -32,6 +36,9 @@ def migrate(service: str, *, database_url: str, migrations_url: str) -> None:
 
 def run_env() -> None:
     """What a service's migrations/env.py does."""
+    from alembic import context
+    from sqlalchemy import create_engine, pool
+
     config: Any = context.config
     service, url = config.attributes["service"], config.attributes["url"]
     _, _, rest = url.partition("://")
