@@ -65,9 +65,9 @@ class Fields:
         return Decimal(0)
 
     def text(self, name: str, *, default: str | None = None, max_length: int = 200) -> str:
-        """A string; required without a default."""
+        """A string that is not empty; with a default it may be missing, null or empty."""
         value = self.raw(name)
-        if value is None and default is not None:
+        if default is not None and value in (None, ""):
             return default
         if not isinstance(value, str) or not 0 < len(value) <= max_length:
             self.refuse(name, f"must be a text of 1 to {max_length} characters")
