@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -37,11 +38,14 @@ async def test_each_event_counts_once_while_events_stream_in(world: World) -> No
             if number % 60 == 0:
                 await world.bus.append("usage.events", records)
 
+    def sent_more_than(least: int) -> bool:
+        return expected.total() > least
+
     async with world.running(backfill_events=50) as api:
         sending = asyncio.create_task(stream())
         try:
             for number, slug in enumerate(("first", "second", "third"), 1):
-                await eventually(lambda least=300 * number: expected.total() > least)
+                await eventually(partial(sent_more_than, 300 * number))
                 await api.define(slug)
             for slug in ("first", "second", "third"):
                 await api.backfilled(slug)

@@ -65,9 +65,8 @@ def test_what_is_no_number_has_a_reason(value: Any, reason: Reason) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 @example(10**5000)
 def test_nothing_raises(value: Any) -> None:
-    for read in (number, member):
-        found = read(value)
-        assert isinstance(found, Reason | int | Decimal | str)
+    assert isinstance(number(value), Reason | int | Decimal)
+    assert isinstance(member(value), Reason | str)
     assert isinstance(dimension(value, 256), str)
     assert isinstance(excerpt(value), str)
 
@@ -81,7 +80,7 @@ def test_a_number_that_is_read_fits_its_column(value: Decimal) -> None:
     exponent = Decimal(found).as_tuple().exponent
     assert isinstance(exponent, int)
     assert exponent >= -18
-    assert abs(found) < 10**20
+    assert abs(Decimal(found)) < 10**20
 
 
 def test_members_are_told_apart_by_their_text() -> None:
