@@ -202,7 +202,7 @@ class UsageProjection:
     ) -> Decimal:
         count = await connection.fetchval(
             f"""
-            SELECT count(DISTINCT (group_key, member))
+            SELECT count(DISTINCT member)
             FROM {self._schema}.usage_members
             WHERE tenant = $1 AND meter = $2 AND slot >= $3 AND slot < $4
             """,
