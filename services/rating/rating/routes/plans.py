@@ -33,7 +33,7 @@ async def put_plan(
 ) -> PlanOut:
     """Publish a version of the plan; a body that says the same as the newest changes nothing.
 
-    A price without a meter is a fee. The models' fields: docs/pricing.md.
+    A price without a meter is a fee. The models' fields stand in the service's README.
     """
     plan, errors = read_plan(body)
     if errors:
