@@ -75,6 +75,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
                     tenants=tenants.items,
                     ask_nodes=partial(ask_nodes, http, settings.ingest_url),
                     ask_watermark=ask_watermark,
+                    is_catalog_read=lambda: tenants.is_ready,
                 )
                 outbox = Outbox(
                     pool=pool,

@@ -39,7 +39,9 @@ AskWatermark = Callable[[], Awaitable[datetime | None]]
 
 
 class Runner:
-    """`tenants`: the catalog, by key, kept current by somebody else. `clock`: aware UTC."""
+    """`tenants`: the catalog, by key, kept current by somebody else; `is_catalog_read`: whether
+    it has been read to its end, before which a tenant that it lacks means nothing. `clock`:
+    aware UTC."""
 
     def __init__(
         self,
@@ -49,10 +51,12 @@ class Runner:
         tenants: Mapping[str, Tenant],
         ask_nodes: AskNodes,
         ask_watermark: AskWatermark,
+        is_catalog_read: Callable[[], bool] = lambda: True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._pool, self._settings, self._tenants = pool, settings, tenants
         self._ask_nodes, self._ask_watermark, self._clock = ask_nodes, ask_watermark, clock
+        self._is_catalog_read = is_catalog_read
         self._grace = timedelta(seconds=settings.grace_seconds)
         self._stopping = asyncio.Event()
 
@@ -75,6 +79,8 @@ class Runner:
 
     async def tick(self) -> None:
         """Move each open run that is ours, or free, as far as it goes now."""
+        if not self._is_catalog_read():
+            return
         lease_seconds = self._settings.lease_seconds
         ours = await runs.claim(self._pool, self._settings.worker_id, lease_seconds)
         metrics.OPEN_RUNS.set(len(ours))

@@ -58,6 +58,7 @@ class Books:
         self.watermark: datetime | None = datetime(2030, 1, 1, tzinfo=UTC)
         self.nodes: list[Node] | NodesUnknown = []
         self.tenants: dict[str, Tenant] = {"acme": ACME}
+        self.is_catalog_read = True
         self.settings = Settings(
             seller_name="Tollgate Ltd", patience_seconds=3600, grace_seconds=0, run_seconds=0.02
         )
@@ -95,6 +96,7 @@ class Books:
             tenants=self.tenants,
             ask_nodes=ask_nodes,
             ask_watermark=ask_watermark,
+            is_catalog_read=lambda: self.is_catalog_read,
             clock=lambda: self.now,
         )
 

@@ -145,6 +145,19 @@ async def test_a_tenant_that_nobody_ever_defines_is_left_out(books: Books) -> No
     assert await books.numbers() == ["TG-000001"]
 
 
+async def test_a_catalog_that_is_still_being_read_leaves_nobody_out(books: Books) -> None:
+    await books.put(fee())
+    catalog, books.tenants = books.tenants, {}
+    books.is_catalog_read = False
+    run = await books.start()
+    books.now = run.patience_end + timedelta(hours=1)
+    assert (await tick(books, run)).state == "waiting"
+    books.tenants, books.is_catalog_read = catalog, True
+    run = await tick(books, run)
+    assert (run.state, run.left_out) == ("done", [])
+    assert await books.numbers() == ["TG-000001"]
+
+
 async def test_another_worker_goes_on_where_one_died(books: Books) -> None:
     for key in ("a", "b", "c"):
         books.tenants[key] = msgspec.structs.replace(ACME, key=key)
