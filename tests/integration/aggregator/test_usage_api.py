@@ -62,7 +62,7 @@ async def test_windows_groups_filters_and_pages(world: World) -> None:
         whole = (await api.http.get("/v1/usage", params=parameters)).json()["items"]
         paged, cursor = [], None
         for _ in range(10):
-            more = {"cursor": cursor} if cursor else {}
+            more: dict[str, str] = {"cursor": cursor} if cursor else {}
             page = (await api.http.get("/v1/usage", params=parameters | more | {"limit": 2})).json()
             paged += page["items"]
             cursor = page["next"]
