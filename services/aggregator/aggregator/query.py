@@ -1,4 +1,4 @@
-"""A usage query, checked: what is asked, in the terms of windows and series. Pure."""
+"""A usage query, checked: what is asked, in the terms of windows and series."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
