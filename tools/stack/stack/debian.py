@@ -52,7 +52,8 @@ def install(packages: Iterable[str]) -> None:
         raise StackError(
             f"installing {', '.join(names)} needs root: apt-get install {' '.join(names)}"
         )
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    # RUNLEVEL=1: packages must not start their daemons.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *names],

@@ -67,6 +67,14 @@ class State:
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"tollgate-{os.getuid()}-{digest}"
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Lets one command at a time start or stop things here."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
     def make_outside(self) -> Path:
         """Makes `outside`; PermissionError when another user made it first."""
         self.outside.mkdir(mode=0o755, exist_ok=True)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from stack import choice as choices
-from stack import compose, machine, prepare, servers, services
+from stack import compose, debian, machine, prepare, servers, services
+from stack.choice import Choice
 from stack.environment import Surroundings
 from stack.folders import State
+from stack.machine import Machine
 from stack.ports import Ports
 from stack.postgres_settings import superuser_dsn
 from stack.servers import PARTS, Servers
@@ -22,7 +24,7 @@ class Stack:
 
     def __init__(self, state: State | None = None, ports: Ports | None = None) -> None:
         self.state = state or State()
-        self.ports = ports or Ports.from_environment()
+        self.ports = ports or _ports(self.state)
         self.supervisor = Supervisor(self.state)
 
     def start_servers(
@@ -49,6 +51,7 @@ class Stack:
             )
         else:
             chosen = choices.choose(facts, asked)
+        chosen = _with_tools(chosen, facts, must="edge" in asked, say=say)
         for reason in chosen.reasons:
             say(reason)
         return servers.start(
@@ -116,6 +119,33 @@ class Stack:
         self.down(forget=True)
         for folder in (self.state.root, self.state.outside):
             remove_tree(folder)
+
+
+def _ports(state: State) -> Ports:
+    """TOLLGATE_BASE_PORT's, else those that this stack was started with, else the default."""
+    known = servers.load(state)
+    if known is not None and not os.environ.get("TOLLGATE_BASE_PORT", "").strip():
+        return Ports(known.base_port)
+    return Ports.from_environment()
+
+
+def _with_tools(
+    chosen: Choice, facts: Machine, *, must: bool, say: Callable[[str], None]
+) -> Choice:
+    """Installs the programs of a chosen nginx edge that Debian has and this machine lacks."""
+    missing = facts.missing_packages()
+    if chosen.edge != "nginx" or not missing or not (facts.root and facts.debian):
+        return chosen
+    say(f"installing from Debian: {', '.join(missing)}")
+    try:
+        debian.install(missing)
+    except StackError as error:
+        if must or (facts.nginx and facts.load_generator):
+            say(str(error))
+            return chosen
+        say(f"edge: {error}; falling back to the ASGI upstream")
+        return replace(chosen, edge="asgi")
+    return chosen
 
 
 def _agrees(known: Servers, asked: dict[str, choices.Kind]) -> bool:

@@ -30,6 +30,15 @@ class Machine:
     load_generator: bool
     pdf_reader: bool
 
+    def missing_packages(self) -> list[str]:
+        """Debian packages of the programs that the demo and the tests use and that are missing."""
+        wanted = {
+            "nginx": self.nginx,
+            "wrk": self.load_generator,
+            "poppler-utils": self.pdf_reader,
+        }
+        return [package for package, present in wanted.items() if not present]
+
 
 def look() -> Machine:
     return Machine(

@@ -40,13 +40,13 @@ def up(
     """Start what is missing; done when everything is ready."""
     with plain_errors():
         stack = Stack()
-        if os.environ.get("STACK") == "compose":
-            stack.start_in_docker(say)
-            show()
-            return
-        running = stack.start_servers(say=say)
-        if not servers_only:
-            stack.start_services(stack.surroundings(running), running, say=say)
+        with stack.state.changing():
+            if os.environ.get("STACK") == "compose" and not servers_only:
+                stack.start_in_docker(say)
+            else:
+                running = stack.start_servers(say=say)
+                if not servers_only:
+                    stack.start_services(stack.surroundings(running), running, say=say)
     show()
 
 
@@ -54,7 +54,9 @@ def up(
 def down() -> None:
     """Stop everything; data and logs stay."""
     with plain_errors():
-        Stack().down()
+        stack = Stack()
+        with stack.state.changing():
+            stack.down()
     say("stopped")
 
 

@@ -54,7 +54,8 @@ def start(
     With `may_fall_back` a real server that cannot be provided (no network, say) is replaced by its
     embedded counterpart, and said so; otherwise StackError.
     """
-    if choice.kafka == "embedded" and supervisor.states().get("kafka", "STOPPED") in DOWN:
+    down = supervisor.states().get("kafka", "STOPPED") in DOWN
+    if choice.kafka == "embedded" and down and mock_broker.address_file(state).exists():
         _forget(supervisor, state, say)
     with ThreadPoolExecutor(max_workers=2) as together:
         kinds = dict(
@@ -137,7 +138,8 @@ def _bootstrap(choice: Choice, state: State, ports: Ports) -> str:
 
 
 def _forget(supervisor: Supervisor, state: State, say: Say) -> None:
-    """A mock broker begins empty, so positions, tables and spools from before point at nothing."""
+    """A mock broker that is started again begins empty, so positions, tables and spools from
+    before point at nothing."""
     kept = [
         path
         for path in (
@@ -154,3 +156,4 @@ def _forget(supervisor: Supervisor, state: State, say: Say) -> None:
     supervisor.stop_programs(supervisor.states())
     for path in kept:
         shutil.rmtree(path, ignore_errors=True)
+    mock_broker.address_file(state).unlink()
