@@ -4,6 +4,7 @@ Every element gets into an envelope, bad ones too: they are durable and part of 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -19,11 +20,15 @@ from common.contracts.received import (
     event_shard,
     identity_of,
 )
+from common.contracts.topics import shard_of
 from common.events import Rejection, ValidEvent, validate
 
 ENVELOPE_BYTES: Final = 1024 * 1024
 """Bytes of events in an envelope; the first event of one may be as long by itself."""
 ENVELOPE_ELEMENTS: Final = 10_000
+
+
+_shards = lru_cache(maxsize=4096)(shard_of)
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -36,9 +41,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class _Group:
-    """The envelope under construction of one key."""
+    """The envelope under construction of one shard. `key`: the source that came first."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
         self.events: list[ReceivedEvent] = []
         self.rejects: list[ReceivedReject] = []
         self.size = 0
@@ -48,14 +54,15 @@ class Acceptance:
     """Takes a request's elements one by one; then `envelopes` are what to append, in order.
 
     `now_ms`: when the request was received, Unix milliseconds. With a `frame`, all elements go
-    under the node's key and keep their order; without, each goes under its source.
+    under the node's key and keep their order; without, sources of one shard travel together, so
+    that a body of many sources makes 256 streams of envelopes at the most.
     """
 
     def __init__(self, now_ms: int, frame: Frame | None = None) -> None:
         self.accepted = 0
         self.rejections: list[Rejection] = []
         self._now_ms, self._frame = now_ms, frame
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[int, _Group] = {}
         self._sealed: list[Envelope] = []
 
     def add(self, place: int, raw: bytes) -> None:
@@ -69,40 +76,41 @@ class Acceptance:
             self._group(judged.source, raw).events.append(self._event(judged, place))
 
     def envelopes(self) -> Sequence[Envelope]:
-        """All envelopes, those of a key in the order of its elements. Ends the acceptance."""
-        for key in list(self._groups):
-            self._seal(key)
+        """All envelopes, those of a source in the order of its elements. Ends the acceptance."""
+        for shard in list(self._groups):
+            self._seal(shard)
         frame = self._frame
         if frame is not None:
             if not self._sealed:
-                self._sealed.append(self._envelope(frame.node, _Group()))
+                self._sealed.append(self._envelope(_Group(frame.node)))
             # Only the last one may say that everything has been sent.
             last = self._sealed[-1]
             batch = Batch(frame.node, frame.epoch, frame.first_seq, frame.sealed_through_ms)
             self._sealed[-1] = msgspec.structs.replace(last, batch=batch)
         return self._sealed
 
-    def _group(self, key: str, raw: bytes) -> _Group:
+    def _group(self, source: str, raw: bytes) -> _Group:
         """The group of the element `raw`, with room for it."""
-        key = self._frame.node if self._frame is not None else key
-        group = self._groups.get(key)
+        key = source if self._frame is None else self._frame.node
+        shard = _shards(key)
+        group = self._groups.get(shard)
         if group is not None:
             full = len(group.events) + len(group.rejects) >= ENVELOPE_ELEMENTS
             if full or group.size + len(raw) > ENVELOPE_BYTES:
-                self._seal(key)
+                self._seal(shard)
                 group = None
         if group is None:
-            group = self._groups[key] = _Group()
+            group = self._groups[shard] = _Group(key)
         group.size += len(raw)
         return group
 
-    def _seal(self, key: str) -> None:
-        self._sealed.append(self._envelope(key, self._groups.pop(key)))
+    def _seal(self, shard: int) -> None:
+        self._sealed.append(self._envelope(self._groups.pop(shard)))
 
-    def _envelope(self, key: str, group: _Group) -> Envelope:
+    def _envelope(self, group: _Group) -> Envelope:
         frame = self._frame
         return Envelope(
-            key=key,
+            key=group.key,
             received_at_ms=self._now_ms,
             events=group.events,
             rejects=group.rejects,

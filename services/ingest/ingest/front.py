@@ -17,7 +17,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from common import auth, telemetry
-from common.contracts.decisions import Decision
 from common.errors import (
     BODY_TOO_LARGE,
     CODES,
@@ -30,6 +29,7 @@ from common.errors import (
 from common.events import BodyError, Rejection, decompress, elements, limits
 from ingest import metrics
 from ingest.batches import parse_batch
+from ingest.decisions import NewestDecision
 from ingest.errors import ALL_REJECTED, BODY_TOO_SLOW, OVERLOADED
 from ingest.intake import Intake
 
@@ -51,7 +51,7 @@ class Disconnected(Exception):
 class Front:
     """POST /v1/events and POST /v1/batches; everything else goes to `app`.
 
-    `app.state.intake` and `app.state.decisions` (key to decision) are set by its lifespan.
+    `app.state.intake` and `app.state.newest_decision` are set by its lifespan.
     """
 
     def __init__(
@@ -166,11 +166,11 @@ class Front:
             sealed = max(0, min(frame.sealed_through_ms, now_ms))
             frame = msgspec.structs.replace(frame, sealed_through_ms=sealed)
         acceptance = await self._app.state.intake.take(found, now_ms, frame)
-        decisions: dict[str, Decision] = self._app.state.decisions
+        newest: NewestDecision = self._app.state.newest_decision
         return _json(
             {
                 "next_seq": frame.first_seq + len(found),
-                "decisions_revision": max((d.revision for d in decisions.values()), default=0),
+                "decisions_revision": newest.revision,
                 "rejected": _listed(acceptance.rejections),
             }
         )

@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from common.bus.follow import Follower
 from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
-from common.contracts.decisions import decode_decision
 from common.contracts.topics import DECISIONS, EVENTS, RECEIVED
 from common.db import create_pool
 from common.migrations import migrate as run_migrations
@@ -23,6 +22,7 @@ from common.service import background, create_app, serve
 from common.stream import PostgresProgress, Processor
 from ingest.account import keep_metrics
 from ingest.backlog import Backlog
+from ingest.decisions import NewestDecision, decode_revision
 from ingest.front import Front
 from ingest.intake import Intake
 from ingest.openapi import describe
@@ -83,8 +83,8 @@ def build(settings: IngestSettings, *, api: bool, deduper: bool) -> Front:
                 ]
                 checks["leases"] = lambda: processor.is_ready
             if api:
-                decisions = Follower(bus, DECISIONS, decode_decision)
-                app.state.decisions = decisions.items
+                newest = app.state.newest_decision = NewestDecision()
+                decisions = Follower(bus, DECISIONS, decode_revision, newest.note)
                 app.state.intake = Intake(bus, settings.append_seconds)
                 running.append(decisions.run())
                 checks["decisions"] = lambda: decisions.is_ready

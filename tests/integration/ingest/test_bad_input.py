@@ -1,6 +1,7 @@
 """The other routes: bad input gets a coded answer, never a 500."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ async def test_dead_events_that_are_not_there(ingest: Ingest) -> None:
     for action in ("replay", "discard"):
         answer = await ingest.http.post(f"/v1/dead-events/77/{action}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_body_that_is_refused_unread_gets_its_answer(ingest: Ingest) -> None:
+    for path in ("/v1/events", "/v1/batches"):
+        answer = await ingest.http.post(path, content=b" " * (33 * 2**20))
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 2**20
+
+    answer = await ingest.http.post("/v1/events", content=endless())
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    await ingest.settled(received=0)
 
 
 async def test_what_the_schema_allows_and_what_it_does_not(ingest: Ingest) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.contracts.received import DAY_MS, Envelope, event_shard, identity_of
+from common.contracts.topics import shard_of
 from common.events import parse_time_ms
 from ingest import accept
 from ingest.accept import Acceptance, Frame
@@ -42,6 +43,15 @@ def test_events_travel_by_source_with_their_index() -> None:
     assert first.day == parse_time_ms("2026-03-09T00:00:00Z") // DAY_MS
     assert not first.is_stamped
     assert not first.is_node_made
+
+
+def test_many_sources_travel_in_few_envelopes() -> None:
+    raws = [event("1", source=f"device-{n}") for n in range(2000)]
+    _, envelopes = accepted(raws)
+    assert len(envelopes) <= 256
+    for envelope in envelopes:
+        sources = {json.loads(x.raw)["source"] for x in envelope.events}
+        assert {shard_of(source) for source in sources} == {shard_of(envelope.key)}
 
 
 def test_an_event_without_time_happens_at_its_receipt() -> None:

@@ -15,11 +15,11 @@ from fastapi import FastAPI
 
 from common.bus.memory import MemoryBus
 from common.bus.types import BusError, Record
-from common.contracts.decisions import Decision
 from common.contracts.received import decode_envelope
 from common.contracts.topics import RECEIVED
 from common.events import parse_time_ms
 from common.service import create_app
+from ingest.decisions import NewestDecision, decode_revision
 from ingest.front import Front
 from ingest.intake import Intake
 from ingest.openapi import describe
@@ -51,6 +51,10 @@ class StubbornBus(MemoryBus):
             await asyncio.Event().wait()
         await super().append(topic, batches)
 
+    def forget(self) -> None:
+        """Empty the log."""
+        self._logs.clear()
+
     def elements(self) -> int:
         """How many elements are in usage.received."""
         return sum(
@@ -63,7 +67,7 @@ class StubbornBus(MemoryBus):
 def front(bus: MemoryBus, **settings: Any) -> Front:
     app = create_app(IngestSettings(**settings), title="t", description="d", lifespan=_no_lifespan)
     app.state.intake = Intake(bus, append_seconds=0.2)
-    app.state.decisions = {}
+    app.state.newest_decision = NewestDecision()
     describe(app)
     return Front(app, in_flight_bytes=64 * 2**20, body_seconds=0.3, clock_ms=lambda: NOW)
 
@@ -284,13 +288,8 @@ async def test_a_token_is_needed_when_there_are_tokens(bus: StubbornBus) -> None
 
 async def test_a_batch_is_told_where_to_go_on_and_what_is_new(bus: StubbornBus) -> None:
     app = front(bus)
-    decision = Decision(
-        tenant="acme",
-        state="allow",
-        revision=41,
-        decided_at="2026-01-01T00:00:00Z",  # type: ignore[arg-type]
-    )
-    app._app.state.decisions = {"acme|all": decision}
+    for data in (b'{"revision": 41, "v": 9}', b'{"revision": 7}', b"{", b'{"revision": "x"}'):
+        app._app.state.newest_decision.note("acme|all", decode_revision(data))
     batch = {"node": "n", "epoch": "e", "first_seq": 5, "events": [EVENT, 7]}
     async with client(app) as http:
         answer = await http.post("/v1/batches", json=batch)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from common.errors import CODES
 from tests.unit.ingest.test_front import EVENT, StubbornBus, client, front
 
+BUS = StubbornBus()
+FRONT = front(BUS)
 STATUSES = {200, 400, 413, 415, 422}
 anything = st.recursive(
     st.none()
@@ -62,16 +64,16 @@ headers = st.fixed_dictionaries(
 async def test_any_request_gets_a_coded_answer(
     path: str, body: bytes, headers: dict[str, Any]
 ) -> None:
-    bus = StubbornBus()
+    BUS.forget()
     raw_headers = {name: value.encode("latin-1") for name, value in headers.items()}
-    async with client(front(bus)) as http:
+    async with client(FRONT) as http:
         answer = await http.post(path, content=body, headers=raw_headers)
     assert answer.status_code in STATUSES, answer.text
     found = answer.json()
     if answer.status_code == 200:
-        assert bus.elements() == len(found["rejected"]) + found.get(
-            "accepted", bus.elements() - len(found["rejected"])
+        assert BUS.elements() == len(found["rejected"]) + found.get(
+            "accepted", BUS.elements() - len(found["rejected"])
         )
     else:
         assert (found["code"], answer.status_code) in CODES
-        assert bus.elements() == len(found.get("rejected", []))
+        assert BUS.elements() == len(found.get("rejected", []))

@@ -1,9 +1,9 @@
-"""usage.received: envelopes, each up to 1 MiB of events of one source or node.
+"""usage.received: envelopes, each up to 1 MiB of events of one node, or of sources of one shard.
 
 A value is a 4-byte little-endian length, an index in msgpack, and the client's bytes untouched.
 The API makes the index when it validates, so the deduper pays by the envelope and parses no JSON.
 
-Key: the source, or the node of a batch. Headers: `count` (elements in it, for the accounting; 0
+Key: the node of a batch, or one of the sources, which all lie in its shard. Headers: `count` (elements in it, for the accounting; 0
 for a replay, whose element was counted before), traceparent.
 """
 
@@ -81,7 +81,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One record of usage.received.
 
-    `key`: source or node. `received_at_ms`: the API's clock, the time of events without one.
+    `key`: the record's key. `received_at_ms`: the API's clock, the time of events without one.
     `replay_of`: the dead event that this envelope brings back.
     """
 
