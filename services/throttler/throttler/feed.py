@@ -56,6 +56,8 @@ class Feed:
         self._read_at = 0.0
         self._as_of: datetime | None = None
         self._closed = False
+        self._history = 0
+        """Grows when revisions went back: the database was put back or replaced."""
         self.revision = 0
 
     async def close(self) -> None:
@@ -77,9 +79,7 @@ class Feed:
             try:
                 revision = await store.decisions_revision(self._pool)
                 if not primed or revision < self.revision:
-                    # The first look, or another database under us: no deltas from before.
-                    self._recent.clear()
-                    self.revision = self._floor = revision
+                    await self._begin(revision)
                     primed = True
                 elif revision > self.revision:
                     await self._take(await store.decisions_since(self._pool, self.revision, BATCH))
@@ -93,6 +93,14 @@ class Feed:
             except LOST as error:
                 log.warning("following decisions: %r; trying again", error)
             await asyncio.sleep(self._every_seconds)
+
+    async def _begin(self, revision: int) -> None:
+        """The first look, or another history under us: nothing from before is a delta."""
+        self._recent.clear()
+        async with self._grown:
+            self._history += self.revision > revision
+            self.revision = self._floor = revision
+            self._grown.notify_all()
 
     async def _take(self, decisions: list[Decision]) -> None:
         if not decisions:
@@ -143,21 +151,25 @@ class Feed:
                 return max(revision, last), decisions
 
     async def follow(self, since: int | None) -> AsyncIterator[Event]:
-        """A snapshot where `since` is absent or unknown, then deltas; heartbeats in between."""
+        """A snapshot where `since` is absent or unknown, then deltas; heartbeats in between.
+
+        Ends when the process stops or the history changes; the follower comes back and resumes.
+        """
         metrics.FOLLOWERS.inc()
+        history = self._history
         try:
             if since is None or not await self.is_known(since):
                 since, decisions = await self.snapshot()
                 yield _event("snapshot", since, decisions)
             else:
                 yield self._heartbeat(since)
-            while not self._closed:
+            while not self._closed and history == self._history:
                 if await self.wait(since, self._heartbeat_seconds):
                     page = await self.page(since, BATCH)
                     if page:
                         since = page[-1].revision
                         yield _event("delta", since, page)
-                elif self.is_fresh and not self._closed:
+                elif self.is_fresh and not self._closed and history == self._history:
                     yield self._heartbeat(since)
         finally:
             metrics.FOLLOWERS.dec()

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import asyncpg
 import httpx
 from httpx_sse import ServerSentEvent, aconnect_sse
 
@@ -146,3 +147,22 @@ async def test_decisions_are_published_by_revision(world: World) -> None:
         decisions = await eventually(published, timeout=20)
         assert {one.state for one in decisions} == {"deny"}
         assert decisions[0].limit == 100
+
+
+async def test_another_history_ends_the_stream_and_brings_a_snapshot(world: World) -> None:
+    await world.meter()
+    async with world.throttler() as client:
+        await put(client, "daily")
+        await world.use("acme", 100)
+        await state_becomes(client, "deny")
+        async with aclosing(events(client)) as stream:
+            revision = (await first(stream, "snapshot"))["revision"]
+            owner = await asyncpg.connect(world.owner_url)
+            await owner.execute("DELETE FROM throttler.decisions")
+            await owner.execute("UPDATE throttler.revisions SET value = 0 WHERE name = 'decisions'")
+            await owner.close()
+            async with asyncio.timeout(10):
+                kinds = [event.event async for event in stream]
+            assert set(kinds) <= {"heartbeat"}
+        async with aclosing(events(client, since=revision)) as stream:
+            assert (await first(stream, "snapshot"))["items"] == []

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from common.contracts.decisions import Decision
+from common.contracts.decisions import Decision, OnFailure
 from common.enforce.gcra import NANOSECONDS_PER_SECOND, Gcra
 from common.enforce.verdict import ALLOWED, Verdict
 
@@ -45,7 +45,7 @@ class Book:
     def __init__(self, *, silence_seconds: int = DEFAULT_SILENCE_SECONDS) -> None:
         self._silence_ns = silence_seconds * NANOSECONDS_PER_SECOND
         self._entries: dict[tuple[str, str], _Entry] = {}
-        self._safe: dict[tuple[str, str], Gcra] = {}
+        self._safe: dict[tuple[str, str], tuple[OnFailure, Gcra]] = {}
         self._heard_ns: int | None = None
         self.revision = 0
 
@@ -144,10 +144,10 @@ class Book:
                 reason="the centre is silent and the rule fails closed",
             )
         key = (entry.decision.tenant, entry.decision.action)
-        limiter = self._safe.get(key)
-        if limiter is None:
-            limiter = self._safe[key] = Gcra(policy.rate, policy.burst or 1)
-        return _limited(entry, limiter, now_ns, cost)
+        known = self._safe.get(key)
+        if known is None or known[0] != policy:
+            known = self._safe[key] = (policy, Gcra(policy.rate, policy.burst or 1))
+        return _limited(entry, known[1], now_ns, cost)
 
 
 def _limiter(old: Gcra | None, decision: Decision) -> Gcra | None:
