@@ -46,7 +46,7 @@ async def collector_process(
                 except httpx.TransportError:
                     return False
 
-            await eventually(up, timeout=30)
+            await eventually(up, timeout=60)
         yield process
     finally:
         if process.returncode is None:

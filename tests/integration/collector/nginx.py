@@ -54,9 +54,18 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running_nginx(
-    directory: Path, *, app_port: int, collector_port: int, keys: Mapping[str, str]
+    directory: Path,
+    *,
+    app_port: int,
+    collector_port: int,
+    keys: Mapping[str, str],
+    patience: str = "20s",
 ) -> AsyncIterator[Nginx]:
-    """Starts nginx before `app_port` and asks the collector at `collector_port`."""
+    """Starts nginx before `app_port` and asks the collector at `collector_port`.
+
+    `patience` with the collector is longer than the template's: a busy test machine must not turn
+    a refusal into a request that was let through.
+    """
     assert BINARY is not None
     port = free_port()
     log = directory / "tollgate.log"
@@ -69,6 +78,7 @@ async def running_nginx(
         "127.0.0.1:9000": f"127.0.0.1:{app_port}",
         "listen 8080": f"listen 127.0.0.1:{port}",
         "/var/log/nginx/tollgate.log": str(log),
+        "proxy_read_timeout 250ms": f"proxy_read_timeout {patience}",
     }.items():
         assert marked in conf
         conf = conf.replace(marked, here)

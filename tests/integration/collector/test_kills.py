@@ -32,7 +32,7 @@ class App:
 
     async def run(self, name: int) -> None:
         number = 0
-        async with httpx.AsyncClient(timeout=2) as client:
+        async with httpx.AsyncClient(timeout=20) as client:
             while not self.stopping:
                 number += 1
                 await self._post(client, f"{name}-{number}")
@@ -87,7 +87,7 @@ async def test_kills_in_a_loop(tmp_path: Path) -> None:
         size = sum(path.stat().st_size for path in list_logs(tmp_path))
         async with (
             collector_process(tmp_path, port, centre.url, log),
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
         ):
 
             async def all_sent() -> bool:
@@ -95,7 +95,7 @@ async def test_kills_in_a_loop(tmp_path: Path) -> None:
                 read = sum(one["offset"] for one in status["tail"]["positions"])
                 return bool(read == size and status["spool"]["unsent"] == 0)
 
-            await eventually(all_sent, timeout=20)
+            await eventually(all_sent, timeout=60)
 
     epochs = {epoch for epoch, _ in centre.taken}
     sequences = sorted(seq for _, seq in centre.taken)

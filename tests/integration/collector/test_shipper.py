@@ -33,7 +33,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 async def shipping(
     spool: Spool, url: str, seals: Seals | None = None, revisions: list[int] | None = None
 ) -> AsyncIterator[Shipper]:
-    async with httpx.AsyncClient(base_url=url, timeout=2) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
         shipper = Shipper(
             spool,
             seals or Seals(tailing=False, margin_ms=0),
