@@ -13,6 +13,8 @@ from common.contracts.topics import ALL_TOPICS, DEFAULT_PARTITIONS, Topic
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 20.0
+"""A broker that has only just started, or was too busy to say it lives, refuses for so long."""
 MAX_MESSAGE_BYTES = 8 * 2**20
 """Room for an envelope of 1 MiB of events with its index."""
 
@@ -30,16 +32,27 @@ async def apply_topics(
     Partition counts and settings of existing topics are left alone. Raises `BusError` when the
     cluster refuses or cannot be reached.
     """
-    try:
-        async with asyncio.timeout(60):
-            return await _create(bootstrap, prefix, partitions, replication, topics)
-    except (KafkaError, TimeoutError, OSError) as error:
-        raise BusError(f"topics at {bootstrap}: {error!r}") from error
+    made: list[str] = []
+    wanted = list(topics)
+    deadline = asyncio.get_running_loop().time() + RETRY_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout(60):
+                new, refused = await _create(bootstrap, prefix, partitions, replication, wanted)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise BusError(f"topics at {bootstrap}: {error!r}") from error
+        made += new
+        if not refused:
+            return made
+        if asyncio.get_running_loop().time() > deadline:
+            raise BusError(f"topics at {bootstrap}: {refused}")
+        await asyncio.sleep(1)
 
 
 async def _create(
-    bootstrap: str, prefix: str, partitions: int, replication: int, topics: Iterable[Topic]
-) -> list[str]:
+    bootstrap: str, prefix: str, partitions: int, replication: int, topics: list[Topic]
+) -> tuple[list[str], list[str]]:
+    """(names made, reasons of refusals)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=15_000)
     try:
         await admin.start()
@@ -62,13 +75,13 @@ async def _create(
         )
     finally:
         await admin.close()
-    made = []
+    made, refused = [], []
     for name, code, *rest in response.topic_errors:
         if not code:
             made.append(name)
         elif for_code(code) is not TopicAlreadyExistsError:
-            raise BusError(f"topic {name}: {for_code(code).__name__} {rest}")
-    return made
+            refused.append(f"{name}: {for_code(code).__name__} {rest}")
+    return made, refused
 
 
 async def touch_topics(

@@ -28,6 +28,8 @@ STALL_SECONDS = 60.0
 """A reader that sees nothing for this long while the log has grown is replaced."""
 CONTROL_SECONDS = 0.2
 """Control records alone wait this long for company: a step costs a commit."""
+BALANCE_SECONDS = 10.0
+"""How long a round of claims may take at least: short leases must not cut off a slow start."""
 BUSY_SECONDS = 600.0
 """How long a lease is renewed for an owner that finishes no step; then it is taken for stuck."""
 LOST = (BusError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -141,7 +143,7 @@ class Processor:
         try:
             while not self._stopping.is_set():
                 try:
-                    async with asyncio.timeout(self._lease_seconds):
+                    async with asyncio.timeout(max(self._lease_seconds, BALANCE_SECONDS)):
                         await self._balance()
                     self._healthy_at = asyncio.get_running_loop().time()
                 except LOST as error:
