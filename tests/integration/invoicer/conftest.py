@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 
 from common.bus.admin import apply_topics, touch_topics
+from common.bus.kafka import KafkaBus
+from common.bus.types import BusError
 from common.contracts.charges import Charge
 from common.contracts.tenants import Tenant
 from common.contracts.topics import CHARGES, INVOICES, TENANTS
@@ -19,6 +21,7 @@ from invoicer.settings import Settings
 from invoicer.store import charges, runs
 from invoicer.store.runs import Run
 from tests.support.databases import Database
+from tests.support.eventually import eventually
 from tests.support.servers import SessionServers
 from tests.unit.invoicer.charging import ACME, DECEMBER
 
@@ -46,6 +49,17 @@ async def own_topics(servers: SessionServers, kafka: str, topic_prefix: str) -> 
         await apply_topics(kafka, prefix=topic_prefix, partitions=2, topics=topics)
     else:
         await touch_topics(kafka, prefix=topic_prefix, topics=topics)
+    bus = KafkaBus(kafka, prefix=topic_prefix)
+
+    async def all_exist() -> bool:
+        try:
+            return all([await bus.partitions(topic.name) for topic in topics])
+        except BusError:
+            return False
+
+    # A busy controller announces new topics a while after it made them.
+    await eventually(all_exist, timeout=30)
+    await bus.stop()
     return topic_prefix
 
 
