@@ -11,6 +11,7 @@ from common.bus.admin import apply_topics, touch_topics
 from tests.support.databases import Database, Databases
 from tests.support.processes import ServiceProcess
 from tests.support.servers import SessionServers
+from tests.support.topics import delete_topics
 
 SERVERS = pytest.StashKey[SessionServers]()
 NOT_RUN = pytest.StashKey[list[tuple[str, str]]]()
@@ -35,9 +36,15 @@ def postgres(servers: SessionServers) -> str:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """A prefix for topic names that nobody else uses; no topic exists yet."""
-    return f"t{uuid.uuid4().hex[:10]}."
+def topic_prefix(request: pytest.FixtureRequest, servers: SessionServers) -> Iterator[str]:
+    """A prefix for topic names that nobody else uses; no topic exists yet.
+
+    Topics under it are deleted with the test: a broker with thousands of them becomes slow.
+    """
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    yield prefix
+    if "kafka" in request.fixturenames and servers.kafka_is_real:
+        delete_topics(servers.kafka(), prefix)
 
 
 @pytest.fixture

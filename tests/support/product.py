@@ -1,7 +1,7 @@
 """The whole product as processes under a supervisor, on ports, topics and databases of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from stack.environment import Surroundings
 from stack.folders import State
 from stack.lifecycle import remove_tree
 from stack.ports import free_base
+from stack.processes import PROCESSES
 from stack.supervisor import Supervisor
 
 
@@ -33,9 +34,17 @@ class Product:
 
 @asynccontextmanager
 async def product(
-    *, kafka: str, postgres: str, topic_prefix: str, folder: Path
+    *,
+    kafka: str,
+    postgres: str,
+    topic_prefix: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Product]:
-    """Bring it up on running servers; topics under `topic_prefix` exist. All ends with it."""
+    """Bring it up on running servers; topics under `topic_prefix` exist. All ends with it.
+
+    `environment` is added to that of every process.
+    """
     state = State(folder)
     state.make()
     supervisor = Supervisor(state)
@@ -51,7 +60,8 @@ async def product(
     try:
         await asyncio.to_thread(supervisor.start)
         await asyncio.to_thread(prepare.prepare_databases, around)
-        await asyncio.to_thread(services.start, supervisor, around, say=_say_nothing)
+        extra = {process.name: environment or {} for process in PROCESSES}
+        await asyncio.to_thread(services.start, supervisor, around, extra=extra, say=_say_nothing)
         yield Product(supervisor, around)
     finally:
         await asyncio.to_thread(supervisor.stop)

@@ -18,7 +18,11 @@ HEAP_MEBIBYTES = 512
 
 def properties(ports: Ports, data: Path) -> dict[str, str]:
     """The broker's settings: one node, loopback only, broker time on every record, no topic made
-    by accident, and a short broker session so that a killed broker is back in seconds."""
+    by accident.
+
+    The broker's session is as long as a killed broker waits before it is back, and must outlast
+    the pauses of a busy machine: a broker that is fenced and unfenced stops its partitions.
+    """
     address = f"PLAINTEXT://127.0.0.1:{ports.kafka}"
     controller = f"CONTROLLER://127.0.0.1:{ports.kafka_controller}"
     return {
@@ -48,8 +52,10 @@ def properties(ports: Ports, data: Path) -> dict[str, str]:
         "log.cleaner.dedupe.buffer.size": "33554432",
         "message.max.bytes": "8388608",
         "replica.fetch.max.bytes": "8388608",
-        "broker.session.timeout.ms": "1000",
-        "broker.heartbeat.interval.ms": "300",
+        "broker.session.timeout.ms": "6000",
+        "broker.heartbeat.interval.ms": "1000",
+        "log.index.size.max.bytes": "1048576",
+        "log.segment.delete.delay.ms": "1000",
     }
 
 
