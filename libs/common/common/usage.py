@@ -5,7 +5,7 @@ late and in any order. A period that does not begin or end on an hour is cut out
 seconds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,8 @@ from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
 
 HOUR = timedelta(hours=1)
+Place = tuple[str, str, datetime, datetime]
+"""(tenant, meter, start, end): [start, end) lies on slots."""
 
 
 def usage_tables(schema: str) -> str:
@@ -163,55 +165,93 @@ class UsageProjection:
     ) -> Usage:
         """What `tenant` used of `meter` in [start, end), over all groups. Bounds lie
         on slots (ValueError otherwise)."""
-        if start != slot_of(start) or end != slot_of(end):
-            raise ValueError(f"[{start}, {end}) is not cut at slots")
-        first, last = split(start, end)
+        [usage] = await self.usages(connection, [(tenant, meter, start, end)])
+        return usage
+
+    async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:
+        """`usage` of each place, in order, in one query: a month of hours is added up by the
+        database."""
+        if not places:
+            return []
+        for _, _, start, end in places:
+            if start != slot_of(start) or end != slot_of(end):
+                raise ValueError(f"[{start}, {end}) is not cut at slots")
+        whole_hours = [split(start, end) for _, _, start, end in places]
         rows = await connection.fetch(
             f"""
-            SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-            FROM {self._schema}.usage_hours
-            WHERE tenant = $1 AND meter = $2 AND hour >= $5 AND hour < $6
-            UNION ALL
-            SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-            FROM {self._schema}.usage_slots
-            WHERE tenant = $1 AND meter = $2
-              AND (slot >= $3 AND slot < least($5, $4)
-                   OR slot >= greatest($6, $3) AND slot < $4)
-              AND NOT (slot >= $5 AND slot < $6)
+            SELECT place.number, used.shard, used.aggregation,
+                   count(*) AS rows,
+                   max(used.version) AS version,
+                   sum(used.count)::bigint AS count,
+                   sum(used.sum) AS sum,
+                   min(used.min) AS min,
+                   max(used.max) AS max,
+                   (array_agg(used.latest ORDER BY used.latest_at DESC, used.latest DESC)
+                        FILTER (WHERE used.latest IS NOT NULL))[1] AS latest,
+                   max(used.latest_at) FILTER (WHERE used.latest IS NOT NULL) AS latest_at
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
+                        $5::timestamptz[], $6::timestamptz[])
+                     WITH ORDINALITY
+                     AS place (tenant, meter, starts, ends, first_hour, last_hour, number)
+            CROSS JOIN LATERAL (
+                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
+                FROM {self._schema}.usage_hours
+                WHERE tenant = place.tenant
+                  AND meter = place.meter
+                  AND hour >= place.first_hour
+                  AND hour < place.last_hour
+                UNION ALL
+                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
+                FROM {self._schema}.usage_slots
+                WHERE tenant = place.tenant
+                  AND meter = place.meter
+                  AND slot >= place.starts
+                  AND slot < least(place.first_hour, place.ends)
+                UNION ALL
+                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
+                FROM {self._schema}.usage_slots
+                WHERE tenant = place.tenant
+                  AND meter = place.meter
+                  AND slot >= place.last_hour
+                  AND slot < place.ends) AS used
+            GROUP BY place.number, used.shard, used.aggregation
             """,
-            tenant,
-            meter,
-            start,
-            end,
-            first,
-            last,
+            *zip(
+                *(
+                    (*place, first, last)
+                    for place, (first, last) in zip(places, whole_hours, strict=True)
+                ),
+                strict=True,
+            ),
         )
-        if not rows:
-            return Usage(Decimal(0), 0, {})
-        versions: dict[int, int] = {}
+        found: dict[int, list[Any]] = {}
         for row in rows:
-            versions[row["shard"]] = max(versions.get(row["shard"], 0), row["version"])
-        if rows[0]["aggregation"] == "unique_count":
-            quantity = await self._distinct(connection, tenant, meter, start, end)
-        else:
-            quantity = combine(rows[0]["aggregation"], _aggregates(rows)) or Decimal(0)
-        return Usage(quantity, len(rows), versions)
+            found.setdefault(row["number"] - 1, []).append(row)
+        distinct = [
+            number for number, of in found.items() if of[0]["aggregation"] == "unique_count"
+        ]
+        members = await self._distinct(connection, [places[number] for number in distinct])
+        counted = dict(zip(distinct, members, strict=True))
+        return [_usage(found.get(number, []), counted.get(number)) for number in range(len(places))]
 
-    async def _distinct(
-        self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
-    ) -> Decimal:
-        count = await connection.fetchval(
+    async def _distinct(self, connection: Any, places: Sequence[Place]) -> list[Decimal]:
+        if not places:
+            return []
+        rows = await connection.fetch(
             f"""
-            SELECT count(DISTINCT member)
-            FROM {self._schema}.usage_members
-            WHERE tenant = $1 AND meter = $2 AND slot >= $3 AND slot < $4
+            SELECT (SELECT count(DISTINCT member)
+                    FROM {self._schema}.usage_members
+                    WHERE tenant = place.tenant
+                      AND meter = place.meter
+                      AND slot >= place.starts
+                      AND slot < place.ends) AS members
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+                     WITH ORDINALITY AS place (tenant, meter, starts, ends, number)
+            ORDER BY place.number
             """,
-            tenant,
-            meter,
-            start,
-            end,
+            *zip(*places, strict=True),
         )
-        return Decimal(count)
+        return [Decimal(row["members"]) for row in rows]
 
     async def prune_slots(self, connection: Any, before: datetime) -> None:
         """Forget slots (not members) before `before`; hours stay."""
@@ -220,13 +260,26 @@ class UsageProjection:
         )
 
 
-def _aggregates(rows: Iterable[Any]) -> Iterable[Aggregate]:
-    for row in rows:
-        yield Aggregate(
-            count=row["count"],
-            sum=row["sum"],
-            min=row["min"],
-            max=row["max"],
-            latest=row["latest"],
-            latest_at=row["latest_at"],
-        )
+def _usage(rows: Sequence[Any], distinct: Decimal | None) -> Usage:
+    """From the rows of one place, one a shard. `distinct`: how many members, if they count."""
+    if not rows:
+        return Usage(Decimal(0), 0, {})
+    quantity = distinct
+    if quantity is None:
+        quantity = combine(rows[0]["aggregation"], map(_aggregate, rows)) or Decimal(0)
+    return Usage(
+        quantity,
+        sum(row["rows"] for row in rows),
+        {row["shard"]: row["version"] for row in rows},
+    )
+
+
+def _aggregate(row: Any) -> Aggregate:
+    return Aggregate(
+        count=row["count"],
+        sum=row["sum"],
+        min=row["min"],
+        max=row["max"],
+        latest=row["latest"],
+        latest_at=row["latest_at"],
+    )

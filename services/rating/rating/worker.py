@@ -22,7 +22,7 @@ from common.contracts.topics import CHARGES, ROLLUPS, Topic, shard_of
 from common.periods import Period
 from common.stream import Partition
 from common.stream.watermark import WatermarkTeller
-from common.usage import UsageProjection
+from common.usage import Place, UsageProjection
 from rating import metrics
 from rating.charging import (
     NOTHING,
@@ -33,12 +33,16 @@ from rating.charging import (
     make_charge,
     withdraw,
 )
-from rating.plan import read_plan
+from rating.plan import PlanPrice, read_plan
 from rating.store import SCHEMA, charges, plans, subscriptions, work
 from rating.subscription import Subscription
 
 EMIT_CHARGES = 1000
 """Charges are emitted again in pages of about this many after a takeover."""
+
+
+Part = tuple[Subscription, PlanVersion, Period, PlanPrice]
+"""What one charge is made for."""
 
 
 def present() -> datetime:
@@ -169,35 +173,48 @@ class RatingStage:
     ) -> dict[str, Charge]:
         found = await subscriptions.many(tx, list(due))
         await self._load_plans(tx, state, found)
-        made: list[Charge] = []
         times: dict[str, datetime] = {}
-        measured: dict[tuple[str, str, datetime, datetime], Measured] = {}
+        parts: list[Part] = []
         for subscription in found:
             periods = subscription.periods(now)
             following = periods[-1].end if periods else subscription.start
             if subscription.end is None or following < subscription.end:
                 times[subscription.id] = following
             plan = state.plans[subscription.plan, subscription.plan_version]
-            for period in _to_rate(periods, due[subscription.id]):
-                closed = watermark is not None and period.end <= watermark
-                for price in plan.plan.prices:
-                    usage = NOTHING
-                    if price.meter is not None:
-                        place = (subscription.tenant, price.meter, period.start, period.end)
-                        if place not in measured:
-                            measured[place] = await self._measure(tx, *place)
-                        usage = measured[place]
-                    made.append(
-                        make_charge(subscription, plan, price, period, usage, closed=closed)
-                    )
+            parts += [
+                (subscription, plan, period, price)
+                for period in _to_rate(periods, due[subscription.id])
+                for price in plan.plan.prices
+            ]
+        measured = await self._measure(tx, parts)
+        made = [
+            make_charge(
+                subscription,
+                plan,
+                price,
+                period,
+                measured.get(_place(subscription, period, price), NOTHING),
+                closed=watermark is not None and period.end <= watermark,
+            )
+            for subscription, plan, period, price in parts
+        ]
         await work.reschedule(tx, {one.id: shard_of(one.tenant) for one in found}, times)
         return await self._write(tx, made, [id for id, one in due.items() if one.spans is None])
 
-    async def _measure(
-        self, tx: Any, tenant: str, meter: str, start: datetime, end: datetime
-    ) -> Measured:
-        usage = await self._usage.usage(tx, tenant, meter, start, end)
-        return Measured(usage.quantity, usage.rows, usage.versions)
+    async def _measure(self, tx: Any, parts: Iterable[Part]) -> dict[Place, Measured]:
+        """The usage of every metered price and period, by where it was used."""
+        places = list(
+            {
+                _place(subscription, period, price)
+                for subscription, _, period, price in parts
+                if price.meter is not None
+            }
+        )
+        usages = await self._usage.usages(tx, places)
+        return {
+            place: Measured(usage.quantity, usage.rows, usage.versions)
+            for place, usage in zip(places, usages, strict=True)
+        }
 
     async def _write(
         self, tx: Any, made: Sequence[Charge], whole: Sequence[str]
@@ -225,6 +242,10 @@ class RatingStage:
             if errors:
                 raise ValueError(f"plan {row.plan} version {row.version} is invalid: {errors}")
             state.plans[row.plan, row.version] = PlanVersion(row.plan, row.version, plan, row.units)
+
+
+def _place(subscription: Subscription, period: Period, price: PlanPrice) -> Place:
+    return subscription.tenant, price.meter or "", period.start, period.end
 
 
 def _to_rate(periods: Sequence[Period], due: work.Due) -> list[Period]:
