@@ -1,8 +1,10 @@
 """The API over real servers: runs, invoices, the interim invoice, PDFs, and bad input."""
 
 import asyncio
+import json
 import subprocess
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,11 @@ async def test_charges_become_an_invoice_and_the_interim_was_the_same(centre: Ce
     for same in ("lines", "total", "subtotal", "buyer", "seller", "period_from", "period_to"):
         assert invoice[same] == interim[same]
     assert (await centre.interim())["lines"] == []
+
+    around = ("state", "state_at", "run", "hash")
+    content = {name: value for name, value in invoice.items() if name not in around}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert sha256(text.encode()).hexdigest() == invoice["hash"]
 
     listed = (await centre.client.get("/v1/invoices", params={"tenant": "acme"})).json()
     assert listed == {"items": [invoice], "next": None}
