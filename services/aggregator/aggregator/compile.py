@@ -25,11 +25,12 @@ Group = Callable[[Any], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class CompiledMeter:
-    """A meter as the fold uses it. `names`: its dimensions, in order."""
+    """A meter as the fold uses it. `names`: its dimensions, in order. `read`: None for a count,
+    which reads nothing."""
 
     meter: Meter
     names: tuple[str, ...]
-    read: Read
+    read: Read | None
     group: Group
     add: Adder
 
@@ -58,9 +59,9 @@ def compile_meter(meter: Meter) -> CompiledMeter:
     )
 
 
-def _reader(meter: Meter) -> Read:
+def _reader(meter: Meter) -> Read | None:
     if meter.value is None:
-        return _one
+        return None
     convert: Read = member if meter.aggregation == "unique_count" else number
     parts = tuple(meter.value.split("."))
     if len(parts) > 1:
@@ -76,12 +77,13 @@ def _grouper(paths: list[str]) -> Group:
     split = [tuple(path.split(".")) for path in paths]
     if len(split) == 1:
         (parts,) = split
+        if len(parts) == 1:
+            (key,) = parts
+            return lambda data: (
+                dimension(data.get(key) if data.__class__ is dict else None, budget),
+            )
         return lambda data: (dimension(lookup(data, parts), budget),)
     return lambda data: tuple([dimension(lookup(data, parts), budget) for parts in split])
-
-
-def _one(_: Any) -> int:
-    return 1
 
 
 def _no_group(_: Any) -> tuple[str, ...]:

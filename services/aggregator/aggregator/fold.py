@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from aggregator.cells import Cell, exact
 from aggregator.compile import CompiledMeter, Plan
 from aggregator.values import Reason
@@ -25,7 +27,7 @@ class SeriesKey(NamedTuple):
     group: tuple[str, ...]
 
 
-class Timed(NamedTuple):
+class Timed(msgspec.Struct, frozen=True, gc=False):
     """An event with its time (Unix ms) resolved, and its place: the record and the item in it."""
 
     event: CloudEvent
@@ -95,14 +97,15 @@ def _fold_meter(compiled: CompiledMeter, batch: list[Timed], folded: Folded) -> 
     read, group, add = compiled.read, compiled.group, compiled.add
     slug, series, unreadable = compiled.meter.slug, folded.series, folded.unreadable
     known: dict[tuple[str, tuple[str, ...]], dict[int, Cell]] = {}
+    is_grouped = bool(compiled.names)
     for timed in batch:
         event, at_ms = timed.event, timed.at_ms
         data: Any = event.data
-        value = read(data)
+        value = 1 if read is None else read(data)
         if value.__class__ is Reason:
             unreadable.append(Unreadable(slug, timed, value))
             continue
-        place = (event.subject, group(data))
+        place = (event.subject, group(data) if is_grouped else ())
         slots = known.get(place)
         if slots is None:
             slots = known[place] = series.setdefault(SeriesKey(place[0], slug, place[1]), {})
