@@ -139,9 +139,12 @@ async def test_decisions_are_published_by_revision(world: World) -> None:
             for partition in range(PARTITIONS):
                 reader = await world.bus.reader(DECISIONS.name, partition, 0)
                 end = await world.bus.end_offset(DECISIONS.name, partition)
-                messages = await reader.read(100, 2) if end else []
+                position = 0
+                while position < end:
+                    for one in await reader.read(100, 2):
+                        position = one.offset + 1
+                        found += [decode_decision(one.value)] if one.value else []
                 await reader.close()
-                found += [decode_decision(one.value) for one in messages if one.value]
             return found if {one.tenant for one in found} == {"acme", "globex"} else None
 
         decisions = await eventually(published, timeout=20)
