@@ -72,6 +72,6 @@ def end_killed_sessions(sessions: Path = SESSIONS) -> None:
             for path in (folder / "processes").glob("*.record"):
                 record = records.read(path)
                 if record is not None:
-                    records.end(record)
+                    records.end([record])
             Stack(State(folder / "stack"), free_base()).clean()
             shutil.rmtree(folder, ignore_errors=True)

@@ -32,16 +32,16 @@ def record_of(process: "subprocess.Popen[str]") -> records.ProcessRecord:
 def test_a_recorded_process_is_found_and_ended(sleeper: "subprocess.Popen[str]") -> None:
     record = record_of(sleeper)
     assert records.process_of(record) is not None
-    assert records.end(record)
+    assert records.end([record]) == [record]
     assert not records.psutil.pid_exists(sleeper.pid)
     assert records.process_of(record) is None
-    assert not records.end(record)
+    assert records.end([record]) == []
 
 
 def test_a_process_that_took_over_the_id_is_left_alone(sleeper: "subprocess.Popen[str]") -> None:
     stale = replace(record_of(sleeper), created=record_of(sleeper).created - 3600)
     assert records.process_of(stale) is None
-    assert not records.end(stale)
+    assert records.end([stale]) == []
     with pytest.raises(ProcessLookupError):
         records.send_signal(stale, signal.SIGKILL)
     assert sleeper.poll() is None

@@ -4,6 +4,7 @@ A record holds the process id and the time the process began. A process with the
 at another time is someone else's and is never touched; a name alone never identifies anything.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -61,20 +62,19 @@ def process_of(record: ProcessRecord | None) -> psutil.Process | None:
     return None
 
 
-def end(record: ProcessRecord, *, patience_seconds: float = 8.0) -> bool:
-    """Ends the recorded process (TERM, then KILL). True when it had been running."""
-    process = process_of(record)
-    if process is None:
-        return False
-    try:
-        process.terminate()
-        process.wait(patience_seconds)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(patience_seconds)
-    except psutil.NoSuchProcess:
-        pass
-    return True
+def end(recorded: Iterable[ProcessRecord], *, patience_seconds: float = 8.0) -> list[ProcessRecord]:
+    """Ends the recorded processes at once (TERM, then KILL); gives those that had been running."""
+    running = [(record, process_of(record)) for record in recorded]
+    processes = [process for _, process in running if process is not None]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=patience_seconds)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=patience_seconds)
+    return [record for record, process in running if process is not None]
 
 
 def send_signal(record: ProcessRecord | None, number: signal.Signals) -> int:

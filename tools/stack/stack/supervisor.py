@@ -21,6 +21,7 @@ from stack.program import Program
 from stack.readiness import wait_until
 
 OWN_NAME = "supervisord"
+SERVERS = frozenset({"kafka", "postgres"})
 DEATHS_MAX = 4
 """A program that died so often while its readiness was awaited will not become ready."""
 DOWN = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
@@ -84,12 +85,15 @@ class Supervisor:
         self.end_recorded()
 
     def end_recorded(self) -> list[str]:
-        """Ends what the records of this stack name and still runs."""
-        ended = []
-        for path in sorted(self._state.records.glob("*.json"), key=lambda p: p.stem != OWN_NAME):
-            record = records.read(path)
-            if record is not None and records.end(record):
-                ended.append(record.name)
+        """Ends what the records of this stack name and still runs: the supervisor, which would
+        restart the others, then the services, then the servers they need."""
+        paths = list(self._state.records.glob("*.json"))
+        found = [record for record in map(records.read, paths) if record is not None]
+        own = [record for record in found if record.name == OWN_NAME]
+        servers = [record for record in found if record.name in SERVERS]
+        services = [record for record in found if record not in own + servers]
+        ended = [record.name for group in (own, services, servers) for record in records.end(group)]
+        for path in paths:
             path.unlink(missing_ok=True)
         return ended
 
@@ -164,8 +168,7 @@ class Supervisor:
     def stop_programs(self, names: "list[str] | dict[str, str]") -> None:
         """Stops the programs, services first and then servers, each set at once."""
         rpc = self._rpc()
-        server_names = {"kafka", "postgres"}
-        for wanted in (set(names) - server_names, set(names) & server_names):
+        for wanted in (set(names) - SERVERS, set(names) & SERVERS):
             for name in wanted:
                 try:
                     rpc.supervisor.stopProcess(name, False)
