@@ -9,8 +9,8 @@ from common.money import plain
 from common.usage import UsageProjection
 from throttler import store
 from throttler.decide import Evaluation, decide, evaluate
+from throttler.facts import Subject, gather
 from throttler.rules import applicable
-from throttler.worker import gather_facts
 
 LOG_ENTRIES = 10
 
@@ -24,16 +24,8 @@ async def explain(connection: Any, key: str, now: datetime) -> dict[str, Any]:
     tenant = (await store.tenants(connection, [key])).get(key)
     rules = applicable(await store.rules_in_force(connection), key, tenant, now)
     before = (await store.tenant_states(connection, [key])).get(key)
-    facts = await gather_facts(
-        connection,
-        UsageProjection(store.SCHEMA),
-        key=key,
-        tenant=tenant,
-        rules=rules,
-        now=now,
-        before=before,
-        as_of=None,
-    )
+    subject = Subject(key, tenant, rules, before.held if before else frozenset())
+    [facts] = await gather(connection, UsageProjection(store.SCHEMA), [subject], now, None)
     decision = (await store.decisions_of(connection, [key])).get(key)
     if decision is None:
         decision = decide(rules, facts, now)

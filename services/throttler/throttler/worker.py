@@ -13,15 +13,15 @@ from common.bus.types import Bus, Message
 from common.contracts import wire
 from common.contracts.decisions import Decision
 from common.contracts.rollups import Rollup
-from common.contracts.tenants import Tenant
 from common.contracts.topics import ROLLUPS
 from common.stream.processor import Partition
 from common.telemetry import TRACEPARENT, span
 from common.usage import UsageProjection
 from throttler import metrics, store
-from throttler.decide import Facts, decide, evaluate, held_by, same_meaning
+from throttler.decide import decide, evaluate, held_by, same_meaning
+from throttler.facts import Subject, gather
 from throttler.rules import Rule, applicable
-from throttler.windows import next_change, window_of
+from throttler.windows import next_change
 
 DUE_MAX = 500
 """Marked or timed tenants taken in one step; the rest follow in the next ones."""
@@ -88,32 +88,33 @@ class DecisionStage:
         tenants = await store.tenants(tx, keys)
         states = await store.tenant_states(tx, keys)
         current = await store.decisions_of(tx, keys)
+        subjects = [
+            Subject(
+                key=key,
+                tenant=tenants.get(key),
+                rules=applicable(rules, key, tenants.get(key), now),
+                held=states[key].held if key in states else frozenset(),
+            )
+            for key in sorted(keys)
+        ]
         changed: list[Decision] = []
         left: dict[str, store.TenantState] = {}
-        for key in sorted(keys):
-            before = states.get(key)
-            tenant = tenants.get(key)
-            concerning = applicable(rules, key, tenant, now)
-            facts = await gather_facts(
-                tx,
-                self._projection,
-                key=key,
-                tenant=tenant,
-                rules=concerning,
-                now=now,
-                before=before,
-                as_of=as_of,
-            )
-            decision = decide(concerning, facts, now)
-            known = current.get(key)
+        for subject, facts in zip(
+            subjects,
+            await gather(tx, self._projection, subjects, now, as_of),
+            strict=True,
+        ):
+            decision = decide(subject.rules, facts, now)
+            known = current.get(subject.key)
             # A tenant that no rule ever concerned needs no row: absent means allowed.
-            if not same_meaning(decision, known) if known else bool(concerning):
+            if not same_meaning(decision, known) if known else bool(subject.rules):
                 changed.append(decision)
             after = store.TenantState(
-                next_change(concerning, tenant, now), held_by(evaluate(concerning, facts))
+                next_change(subject.rules, subject.tenant, now),
+                held_by(evaluate(subject.rules, facts)),
             )
-            if after != before:
-                left[key] = after
+            if after != states.get(subject.key):
+                left[subject.key] = after
         metrics.EVALUATED.inc(len(keys))
         if left:
             await store.save_tenant_states(tx, left)
@@ -124,37 +125,6 @@ class DecisionStage:
         if revision != self._rules[0]:
             self._rules = (revision, await store.rules_in_force(tx))
         return self._rules[1]
-
-
-async def gather_facts(
-    connection: Any,
-    projection: UsageProjection,
-    *,
-    key: str,
-    tenant: Tenant | None,
-    rules: list[Rule],
-    now: datetime,
-    before: store.TenantState | None,
-    as_of: datetime | None,
-) -> Facts:
-    """What is known about the tenant `key` for `rules`: their windows and the usage in them."""
-    windows = {rule.slug: window_of(rule, tenant, now) for rule in rules}
-    usage = {}
-    seen: dict[Any, Any] = {}
-    for rule in rules:
-        window = windows[rule.slug]
-        place = (rule.meter, window.start, window.end)
-        if place not in seen:
-            found = await projection.usage(connection, key, *place)
-            seen[place] = found.quantity
-        usage[rule.slug] = seen[place]
-    return Facts(
-        tenant=key,
-        windows=windows,
-        usage=usage,
-        held=before.held if before else frozenset(),
-        as_of=as_of,
-    )
 
 
 def _instant(watermark_ms: int | None) -> datetime | None:
