@@ -17,6 +17,7 @@ def server_settings(port: int) -> dict[str, str]:
         "port": str(port),
         "unix_socket_directories": "",
         "max_connections": "300",
+        "max_worker_processes": "32",
         "shared_buffers": "192MB",
         "max_wal_size": "2GB",
         "timezone": "UTC",
