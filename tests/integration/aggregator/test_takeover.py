@@ -1,5 +1,6 @@
 """Workers that die: another takes over, and every event still counts once."""
 
+import signal
 from collections import Counter
 from collections.abc import Callable
 
@@ -45,6 +46,42 @@ async def test_sums_are_exact_over_kills(
         await api.until("requests", wanted, timeout=60)
         await api.until("users", dict.fromkeys(wanted, "2"), timeout=60)
         await _published(world, wanted)
+
+
+async def test_a_worker_that_slept_past_its_lease_cannot_count_again(
+    world: World, service_process: Callable[..., ServiceProcess]
+) -> None:
+    """SIGSTOP one of two workers in the middle of its work; the other goes on; it wakes up."""
+    environment = world.environment()
+    sleeper, other = (
+        service_process("tollgate-aggregator", name, environment=environment, name=name)
+        for name in ("worker", "all")
+    )
+    for process in (sleeper, other):
+        await process.start()
+    expected: Counter[str] = Counter()
+
+    async def send(batches: int) -> None:
+        for _ in range(batches):
+            number = expected.total()
+            events = [event(number + n, tenant=f"t{n % 9}") for n in range(50)]
+            await world.send(*events)
+            expected.update(one["subject"] for one in events)
+
+    def wanted() -> dict[str, str]:
+        return {tenant: str(count) for tenant, count in expected.items()}
+
+    async with httpx.AsyncClient(base_url=other.url, timeout=30) as http:
+        api = Api(http)
+        await api.define("requests")
+        await send(10)
+        sleeper.send(signal.SIGSTOP)
+        await send(10)
+        await api.until("requests", wanted(), timeout=60)
+        sleeper.send(signal.SIGCONT)
+        await send(10)
+        await api.until("requests", wanted(), timeout=60)
+        await _published(world, wanted())
 
 
 async def _published(world: World, wanted: dict[str, str]) -> None:
