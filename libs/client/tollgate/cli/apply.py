@@ -18,6 +18,7 @@ import msgspec
 import typer
 import yaml
 
+from common.periods import slot_of
 from tollgate import calls
 from tollgate.call import Call
 from tollgate.cli.output import Json, print_json, print_table
@@ -107,8 +108,8 @@ def _subscribe(client: Client, item: dict[str, Any], deadline: float) -> str:
     for one in existing:
         given = {name: wanted[name] for name in ("plan", "version") if wanted.get(name)}
         known = {name: getattr(one, name) for name in given}
-        same_start = not wanted.get("start") or _instant(wanted["start"]) == one.start
-        same_end = _instant(wanted.get("end")) == one.end
+        same_start = not wanted.get("start") or _boundary(wanted["start"]) == one.start
+        same_end = _boundary(wanted.get("end")) == one.end
         if given == known and same_start and same_end:
             return f"exists: {one.id}"
     call = calls.rating.subscribe(wanted)
@@ -149,5 +150,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _instant(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
+def _boundary(value: str | None) -> datetime | None:
+    """Where rating puts a period's boundary: the slot that the time lies in. None also for what
+    is no time: rating says so."""
+    try:
+        return None if value is None else slot_of(datetime.fromisoformat(value))
+    except ValueError:
+        return None
