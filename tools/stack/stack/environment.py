@@ -79,7 +79,7 @@ def process_environment(process: Process, around: Surroundings) -> dict[str, str
         }
         if around.nginx_log is not None:
             environment["TOLLGATE_NGINX_LOG"] = str(around.nginx_log)
-    return environment | LOCAL_CHOICES.get(process.service, {})
+    return environment | dict(LOCAL_CHOICES.get(process.service, {}))
 
 
 def migration_environment(service: str, around: Surroundings) -> dict[str, str]:
