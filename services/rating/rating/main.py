@@ -74,7 +74,7 @@ def build(
             if api:
                 meters = app.state.meters = Meters(bus, http, settings.aggregator_url)
                 running.append(meters.run())
-                checks["database"] = lambda: not pool.is_closing()
+                checks["meters"] = lambda: meters.is_ready
             app.state.readiness = lambda: {name: check() for name, check in checks.items()}
             await stack.enter_async_context(background(*running))
             yield

@@ -30,6 +30,11 @@ class Meters:
         """Follow the topic until cancelled."""
         await self._follower.run()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the topic has been read to where it ended at the start."""
+        return self._follower.is_ready
+
     async def units(self, slugs: Iterable[str]) -> dict[str, str | None]:
         """The unit of each meter, None where there is no such meter. Raises `ApiError`
         (meters_unavailable) when nobody can say."""
