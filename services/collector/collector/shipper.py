@@ -36,6 +36,7 @@ from common import telemetry
 
 log = structlog.get_logger(__name__)
 
+STOP_SECONDS = 3.0
 _answer_decoder = msgspec.json.Decoder(Answer)
 
 
@@ -107,6 +108,20 @@ class Shipper:
         self._compressor = zstandard.ZstdCompressor(level=1)
 
     async def run(self) -> None:
+        """Ships until `stop`; a batch on its way then has `STOP_SECONDS` left. It stays in the
+        spool whatever becomes of it."""
+        shipping = asyncio.create_task(self._ship_until_stopped())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({shipping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({shipping}, timeout=STOP_SECONDS)
+            if shipping.done():
+                shipping.result()
+        finally:
+            shipping.cancel()
+            stopping.cancel()
+
+    async def _ship_until_stopped(self) -> None:
         sent_at = 0.0
         while not self._stopping.is_set():
             self._seal()

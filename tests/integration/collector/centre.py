@@ -53,6 +53,9 @@ class Centre:
     async def batch(self, request: Request) -> Response:
         body = json.loads(zstandard.decompress(await request.body()))
         answer = self.answers.pop(0) if self.answers else "take"
+        if answer == "hang":
+            async with self.news:
+                await self.news.wait_for(lambda: self.closed)
         if answer.isdigit():
             return JSONResponse({"code": "told_to"}, int(answer), {"Retry-After": "0"})
         if self.refuse_everything:

@@ -172,3 +172,15 @@ async def test_a_batch_never_claims_what_it_does_not_bring(centre: Centre, spool
     assert {batch["sealed_through"] for batch in full} == {"1970-01-01T00:00:00Z"}
     last = next(batch for batch in centre.batches if len(batch["events"]) == 500)
     assert last["sealed_through"] > time.strftime("%Y-%m-%d", time.gmtime(before / 1000))
+
+
+async def test_a_stop_does_not_wait_for_a_centre_that_hangs(centre: Centre, spool: Spool) -> None:
+    centre.answers = ["hang"]
+    put(spool, "a")
+    async with httpx.AsyncClient(base_url=centre.url, timeout=1000) as client:
+        shipper = Shipper(spool, Seals(tailing=False, margin_ms=0), client)
+        async with background(shipper):
+            await eventually(lambda: not centre.answers)
+            stopped_at = time.monotonic()
+        assert time.monotonic() - stopped_at < 20
+    assert spool.state.unsent == 1

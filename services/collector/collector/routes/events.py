@@ -55,9 +55,10 @@ async def post_events(
     arrival = node.seals.arrived(now_ms)
     try:
         intake = await _sort_out(found, now_ms)
-        await _keep(node, intake)
-    finally:
+    except BaseException:
         node.seals.settled(arrival)
+        raise
+    await _keep(node, intake, arrival)
     return _answer(intake)
 
 
@@ -69,14 +70,20 @@ async def _sort_out(found: list[bytes], now_ms: int) -> Intake:
     return intake
 
 
-async def _keep(node: Node, intake: Intake) -> None:
-    """Returns when the events are durable; the refused ones are kept aside, up to a number."""
+async def _keep(node: Node, intake: Intake, arrival: int) -> None:
+    """Returns when the events are durable; the refused ones are kept aside, up to a number.
+
+    The arrival is settled by the commit, also when the caller does not wait for it any more.
+    """
     parked = [
         Parked("app", f"event {item.index}", item.code, item.raw[:_PARKED_BYTES_MAX])
         for item in intake.rejected[: max(0, _PARKED_ROWS_MAX - node.spool.state.parked)]
     ]
+    change = Change(events=intake.events, parked=parked)
+    kept = asyncio.wrap_future(node.spool.submit(change))
+    kept.add_done_callback(lambda _: node.seals.settled(arrival))
     try:
-        await asyncio.wrap_future(node.spool.submit(Change(events=intake.events, parked=parked)))
+        await asyncio.shield(kept)
     except SpoolFullError as error:
         metrics.spool_refusals.labels(code=SPOOL_FULL.code).inc()
         raise ApiError(SPOOL_FULL, str(error), headers={"Retry-After": "5"}) from None
