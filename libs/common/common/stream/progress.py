@@ -115,7 +115,13 @@ class PostgresProgress:
                 f"""
                 INSERT INTO {self._schema}.partition_progress
                     (topic, partition, next_offset, emitted_offset)
-                VALUES ($1, $2, $3, $3)
+                SELECT $1, $2, $3, $3
+                -- ON CONFLICT alone would wait for a step that has the row locked.
+                WHERE NOT EXISTS (
+                    SELECT FROM {self._schema}.partition_progress
+                    WHERE topic = $1
+                      AND partition = $2
+                )
                 ON CONFLICT DO NOTHING
                 """,
                 topic,
