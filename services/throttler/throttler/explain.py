@@ -21,7 +21,7 @@ async def explain(connection: Any, key: str, now: datetime) -> dict[str, Any]:
     The decision is the one in force; where none was ever written, the one that holds without it
     (revision 0).
     """
-    tenant = (await store.tenants(connection, [key])).get(key)
+    tenant = (await store.known_tenants(connection, [key])).get(key)
     rules = applicable(await store.rules_in_force(connection), key, tenant, now)
     before = (await store.tenant_states(connection, [key])).get(key)
     subject = Subject(key, tenant, rules, before.held if before else frozenset())

@@ -85,7 +85,7 @@ class DecisionStage:
         self, tx: Any, keys: Collection[str], now: datetime, as_of: datetime | None
     ) -> list[Decision]:
         rules = await self._current_rules(tx)
-        tenants = await store.tenants(tx, keys)
+        tenants = await store.known_tenants(tx, keys)
         states = await store.tenant_states(tx, keys)
         current = await store.decisions_of(tx, keys)
         subjects = [
