@@ -21,7 +21,7 @@ _SESSION = {
     "timezone": "UTC",
     "application_name": "tollgate",
     # A process frozen inside a transaction holds its row locks; the server ends it.
-    "idle_in_transaction_session_timeout": "30s",
+    "idle_in_transaction_session_timeout": "15s",
 }
 
 

@@ -7,6 +7,7 @@ transaction and emitted after it; only then is the watermark passed on.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -68,7 +69,9 @@ class State:
         self.noted_version = emitted_version
         self.rated_at = 0.0
         self.plans: dict[tuple[str, int], PlanVersion] = {}
-        self.links: list[str] = []
+        self.links: deque[str] = deque(maxlen=telemetry.LINKS_MAX)
+        """Where the usage came from lately. They stay: a charge that is only closed must still
+        lead back to its usage."""
 
 
 class RatingStage:
@@ -124,8 +127,7 @@ class RatingStage:
         # Noted in the transaction that has just been committed.
         state.noted_version = state.emitted_version
         if effect.charges:
-            links, state.links = state.links, []
-            with telemetry.span("rate", links=links):
+            with telemetry.span("rate", links=state.links):
                 await self._append(state, effect.charges)
         if effect.complete:
             told = state.teller.records(part, inputs=state.inputs, outputs=state.outputs)
@@ -260,8 +262,8 @@ def _to_rate(periods: Sequence[Period], due: work.Due) -> list[Period]:
 
 
 def _remember_links(state: State, messages: Iterable[Message]) -> None:
-    """Keep the traces of what will be rated, as many as a span links to."""
+    """Keep the newest traces of what is rated, as many as a span links to."""
     for message in messages:
         header = message.header(telemetry.TRACEPARENT)
-        if header is not None and len(state.links) < telemetry.LINKS_MAX:
+        if header is not None:
             state.links.append(header.decode("ascii", "replace"))

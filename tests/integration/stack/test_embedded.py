@@ -13,7 +13,7 @@ from common.contracts.topics import ALL_TOPICS, RECEIVED
 from stack.folders import State
 from stack.lifecycle import Stack
 from stack.ports import Ports, free_base
-from stack.supervisor import StackError
+from stack.supervisor import DOWN, StackError
 from tests.support.eventually import eventually
 
 
@@ -57,7 +57,7 @@ async def test_the_mock_broker_keeps_nothing_so_the_databases_begin_anew(stack: 
     with psycopg.connect(servers.postgres, autocommit=True) as connection:
         connection.execute("CREATE DATABASE positions")
     stack.kill("kafka")
-    await eventually(lambda: stack.supervisor.states()["kafka"] == "EXITED")
+    await eventually(lambda: stack.supervisor.states()["kafka"] in DOWN)
 
     told: list[str] = []
     again = stack.start_servers(wanted="embedded", say=told.append)

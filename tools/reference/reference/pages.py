@@ -74,7 +74,7 @@ def _default(field: FieldInfo) -> str:
         value = field.default_factory()  # type: ignore[call-arg]
         if isinstance(value, str) and socket.gethostname() in value and str(os.getpid()) in value:
             return "host and process id"
-    if value in ("", None) or value == {} or value == []:
+    if not value and value not in (0, False):
         return ""
     return f"`{value}`"
 
