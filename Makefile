@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test up down status logs doctor lint format clean-stack
+.PHONY: help demo test up down status logs doctor lint format reference clean-stack
 
 BIN := .venv/bin
 LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
@@ -17,7 +17,8 @@ help: ## this list
 	@echo "Tollgate: meters, rates, invoices and throttles what tenants use."
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 	@echo "Variables: STACK=native|embedded|compose (or kafka:native,postgres:embedded) picks the servers,"
-	@echo "           TOLLGATE_BASE_PORT=8100 moves every port, so that two checkouts run side by side."
+	@echo "           TOLLGATE_BASE_PORT=8100 moves every port, so that two checkouts run side by side;"
+	@echo "           TOLLGATE_STATE=.stack is the folder of the state."
 
 demo: $(INSTALLED) ## one event's way from an edge to an invoice, reconciled to the cent (KEEP=1 leaves it running)
 	@$(BIN)/python -m demo $(ARGS)
@@ -40,15 +41,19 @@ logs: $(INSTALLED) ## the ends of all logs (NAME=aggregator for one, FOLLOW=1 to
 doctor: $(INSTALLED) ## which servers this machine would get, and why
 	@$(BIN)/tollgate-stack doctor
 
-lint: $(INSTALLED) ## ruff, mypy --strict, and the rules on who may import whom
+lint: $(INSTALLED) ## ruff, mypy --strict, who may import whom, and docs/reference up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m reference --check
 
 format: $(INSTALLED) ## rewrite the code as ruff would have it
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+reference: $(INSTALLED) ## write docs/reference from the code
+	@$(BIN)/python -m reference
 
 clean-stack: $(INSTALLED) ## stop everything and remove .stack/ (downloads stay in the cache folder)
 	@$(BIN)/tollgate-stack clean

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -29,11 +29,16 @@ def cache_lock(name: str) -> Iterator[None]:
         yield
 
 
+def default_root() -> Path:
+    """`.stack` in the checkout, or the folder that TOLLGATE_STATE names."""
+    return Path(os.environ.get("TOLLGATE_STATE") or CHECKOUT / ".stack").resolve()
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The folder of one stack: configuration, process records, logs, data."""
 
-    root: Path = CHECKOUT / ".stack"
+    root: Path = field(default_factory=default_root)
 
     def make(self) -> None:
         for folder in (self.root, self.programs, self.records, self.logs):
