@@ -40,7 +40,9 @@ def check(authorization: str | None, tokens: Mapping[str, list[str]], needed: st
         return
     scheme, _, token = (authorization or "").partition(" ")
     digest = sha256(token.strip().encode()).hexdigest()
-    known = next((held for known, held in tokens.items() if compare_digest(known, digest)), None)
+    known = next(
+        (held for hexed, held in tokens.items() if compare_digest(hexed.lower(), digest)), None
+    )
     if scheme.lower() != "bearer" or known is None:
         raise ApiError(
             UNAUTHENTICATED,

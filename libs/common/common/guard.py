@@ -6,6 +6,7 @@ depth, so routes need not think about it and the database can store every string
 """
 
 import json
+import math
 from typing import Any, Final, NoReturn
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,7 +58,11 @@ def parse_strictly(body: bytes) -> Any:
     _check_depth(text)
     try:
         value = json.loads(
-            text, object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer
+            text,
+            object_pairs_hook=_pairs,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_fraction,
         )
     except (ValueError, RecursionError) as error:
         raise ApiError(INVALID_JSON, f"not JSON: {error}") from None
@@ -66,7 +71,7 @@ def parse_strictly(body: bytes) -> Any:
 
 
 def check_address(scope: Scope) -> None:
-    """No NUL and only UTF-8 in the path and the query."""
+    """No NUL in the path and the query; what is not UTF-8 there is replaced by the framework."""
     for part in (scope.get("raw_path") or b"", scope.get("query_string") or b""):
         if b"%00" in part or b"\0" in part:
             raise ApiError(INVALID_TEXT, "the address contains NUL")
@@ -112,6 +117,14 @@ def _integer(digits: str) -> int:
     if len(digits) > 400:
         raise ApiError(INVALID_NUMBER, f"an integer of {len(digits)} digits")
     return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    """As whoever parses the body again will see it: 1e400 would be infinite there."""
+    value = float(digits)
+    if math.isinf(value):
+        raise ApiError(INVALID_NUMBER, f"the number {digits[:40]} is too large")
+    return value
 
 
 def _check_text(value: Any) -> None:

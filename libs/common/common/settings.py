@@ -1,6 +1,7 @@
 """Settings that every service has. Each is an environment variable with the prefix TOLLGATE_."""
 
 import os
+import re
 import socket
 from ipaddress import ip_address
 from typing import Self
@@ -39,7 +40,13 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def refuse_open_door(self) -> Self:
-        """Without tokens, only loopback may be listened on."""
+        """Without tokens, only loopback may be listened on; a token is a digest, never itself."""
+        for hexed in self.auth_tokens:
+            if not re.fullmatch("[0-9a-fA-F]{64}", hexed):
+                raise UnsafeSettings(
+                    "TOLLGATE_AUTH_TOKENS must name tokens by their SHA-256 in 64 hex digits,"
+                    " not by themselves"
+                )
         if not self.auth_tokens and not is_loopback(self.host):
             raise UnsafeSettings(
                 f"refusing to listen on {self.host} without authentication: set"

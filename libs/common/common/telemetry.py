@@ -7,6 +7,7 @@ OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; otherwise nothing is recorded.
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags
 LINKS_MAX = 64
 """A span links to at most this many others."""
 TRACEPARENT = "traceparent"
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _tracer = trace.get_tracer("tollgate")
 
 
@@ -97,18 +99,11 @@ def traceparent_headers() -> tuple[tuple[str, bytes], ...]:
 def parse_traceparent(value: str | bytes) -> SpanContext | None:
     """The span that a traceparent names, or None when it is not well formed."""
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-    parts = text.split("-")
-    if len(parts) != 4 or [len(part) for part in parts] != [2, 32, 16, 2]:
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None:
         return None
-    try:
-        context = SpanContext(
-            trace_id=int(parts[1], 16),
-            span_id=int(parts[2], 16),
-            is_remote=True,
-            trace_flags=TraceFlags(int(parts[3], 16)),
-        )
-    except ValueError:
-        return None
+    trace_id, span_id, flags = (int(part, 16) for part in found.groups())
+    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
     return context if context.is_valid else None
 
 

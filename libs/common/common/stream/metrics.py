@@ -34,6 +34,11 @@ STEP_SECONDS = Histogram(
 NEXT_OFFSET = Gauge(
     "tollgate_stage_next_offset", "Offset that the stage reads next.", ["topic", "partition"]
 )
+LAG = Gauge(
+    "tollgate_stage_lag_records",
+    "Records between the position and the end of the log, every few seconds.",
+    ["topic", "partition"],
+)
 WATERMARK = Gauge(
     "tollgate_stage_watermark_seconds",
     "Unix time before which everything received has passed the stage.",
