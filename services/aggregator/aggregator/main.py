@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
-import typer
 from fastapi import FastAPI
 
 from aggregator.retention import Retention
@@ -20,18 +19,16 @@ from aggregator.settings import Settings
 from aggregator.store import SCHEMA
 from aggregator.store.meters import fetch_changes
 from aggregator.worker import AggregatorStage
-from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
 from common.bus.types import Bus
+from common.command import service_command
 from common.contracts.topics import EVENTS, METERS
 from common.db import create_pool
-from common.migrations import migrate as run_migrations
-from common.service import background, create_app, serve
-from common.stream import PostgresProgress, Processor
+from common.service import background, create_app
 from common.stream.outbox import Outbox
+from common.stream.worker import StageWorker
 
 DESCRIPTION = "Folds usage events into rollups and answers usage queries."
-cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
 
 
 def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
@@ -56,23 +53,14 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
                     backfill_events=settings.backfill_events,
                 )
                 stack.push_async_callback(stage.close)
-                positions = GroupOffsets(
-                    settings.kafka, "tollgate-aggregator", prefix=settings.topic_prefix
+                worker_of_stage = StageWorker(
+                    settings, bus=bus, pool=pool, schema=SCHEMA, stage=stage
                 )
-                processor = Processor(
-                    bus=bus,
-                    progress=PostgresProgress(pool, SCHEMA, settings.database_url),
-                    stage=stage,
-                    worker=settings.worker_id,
-                    lease_seconds=settings.lease_seconds,
-                    on_position=positions.note,
-                )
-                checks["leases"] = lambda: processor.is_ready
+                checks["leases"] = lambda: worker_of_stage.is_ready
                 running = [
-                    processor,
+                    worker_of_stage,
                     meters_outbox(pool, bus, settings),
                     Retention(pool, settings),
-                    positions,
                 ]
             app.state.readiness = lambda: {name: check() for name, check in checks.items()}
             await stack.enter_async_context(background(*running))
@@ -101,42 +89,14 @@ def meters_outbox(pool: asyncpg.Pool, bus: Bus, settings: Settings) -> Outbox:
     )
 
 
-@cli.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a sub-command: `all`."""
-    if context.invoked_subcommand is None:
-        run_all()
-
-
-@cli.command()
-def migrate() -> None:
-    """Create or update the schema, as its owner."""
-    settings = Settings()
-    run_migrations(
-        SCHEMA, database_url=settings.database_url, migrations_url=settings.migrations_url
-    )
-
-
-@cli.command()
-def api() -> None:
-    """Serve meters and usage."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=False), settings, "aggregator-api")
-
-
-@cli.command()
-def worker() -> None:
-    """Fold events and publish rollups; HTTP for health and metrics only."""
-    settings = Settings()
-    serve(build(settings, api=False, worker=True), settings, "aggregator-worker")
-
-
-@cli.command(name="all")
-def run_all() -> None:
-    """API and worker in one process."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=True), settings, "aggregator")
-
+cli = service_command(
+    SCHEMA,
+    Settings,
+    build,
+    description=DESCRIPTION,
+    api="Serve meters and usage.",
+    worker="Fold events and publish rollups.",
+)
 
 if __name__ == "__main__":
     cli()

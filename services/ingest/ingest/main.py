@@ -9,17 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import typer
 from fastapi import FastAPI
 
 from common.bus.follow import Follower
-from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
+from common.command import service_command
 from common.contracts.topics import DECISIONS, EVENTS, RECEIVED
 from common.db import create_pool
-from common.migrations import migrate as run_migrations
-from common.service import background, create_app, serve
-from common.stream import PostgresProgress, Processor
+from common.service import background, create_app
+from common.stream.worker import StageWorker
 from ingest.account import keep_metrics
 from ingest.backlog import Backlog
 from ingest.decisions import NewestDecision, decode_revision
@@ -34,11 +32,9 @@ from ingest.worker import Deduper
 
 DESCRIPTION = "Takes usage events, answers when the log has them, and makes each count once."
 SCHEMA = "ingest"
-GROUP = "tollgate-deduper"
-cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
 
 
-def build(settings: IngestSettings, *, api: bool, deduper: bool) -> Front:
+def build(settings: IngestSettings, *, api: bool, worker: bool) -> Front:
     """The application of one process: the API, the deduper, or both."""
 
     @asynccontextmanager
@@ -57,31 +53,28 @@ def build(settings: IngestSettings, *, api: bool, deduper: bool) -> Front:
             app.state.backlog = Backlog(bus)
             running: list[Any] = []
             checks: dict[str, Callable[[], bool]] = {}
-            if deduper:
+            if worker:
                 inputs = await bus.partitions(RECEIVED.name)
                 ledger = PlainLedger()
-                mirror = GroupOffsets(settings.kafka, GROUP, prefix=settings.topic_prefix)
-                processor = Processor(
+                stage = StageWorker(
+                    settings,
                     bus=bus,
-                    progress=PostgresProgress(pool, SCHEMA, settings.database_url),
+                    pool=pool,
+                    schema=SCHEMA,
                     stage=Deduper(
                         bus=bus,
                         ledger=ledger,
                         inputs=inputs,
                         outputs=await bus.partitions(EVENTS.name),
                     ),
-                    worker=settings.worker_id,
-                    lease_seconds=settings.lease_seconds,
                     read_messages=settings.read_messages,
-                    on_position=mirror.note,
                 )
                 running += [
-                    processor,
-                    mirror,
+                    stage,
                     forget_old(pool, ledger, inputs=inputs, keep_days=settings.ledger_days),
                     keep_metrics(pool, app.state.backlog, settings.accounting_seconds),
                 ]
-                checks["leases"] = lambda: processor.is_ready
+                checks["leases"] = lambda: stage.is_ready
             if api:
                 newest = app.state.newest_decision = NewestDecision()
                 decisions = Follower(bus, DECISIONS, decode_revision, newest.note)
@@ -109,42 +102,15 @@ def build(settings: IngestSettings, *, api: bool, deduper: bool) -> Front:
     )
 
 
-@cli.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a sub-command: `all`."""
-    if context.invoked_subcommand is None:
-        run_all()
-
-
-@cli.command()
-def migrate() -> None:
-    """Create or update the schema, as its owner."""
-    settings = IngestSettings()
-    run_migrations(
-        SCHEMA, database_url=settings.database_url, migrations_url=settings.migrations_url
-    )
-
-
-@cli.command()
-def api() -> None:
-    """Take usage and answer questions about it."""
-    settings = IngestSettings()
-    serve(build(settings, api=True, deduper=False), settings, "ingest-api")
-
-
-@cli.command()
-def deduper() -> None:
-    """Make usage.events from usage.received; HTTP for health and metrics only."""
-    settings = IngestSettings()
-    serve(build(settings, api=False, deduper=True), settings, "ingest-deduper")
-
-
-@cli.command(name="all")
-def run_all() -> None:
-    """API and deduper in one process."""
-    settings = IngestSettings()
-    serve(build(settings, api=True, deduper=True), settings, "ingest")
-
+cli = service_command(
+    SCHEMA,
+    IngestSettings,
+    build,
+    description=DESCRIPTION,
+    api="Take usage and answer questions about it.",
+    worker="Make usage.events from usage.received.",
+    worker_name="deduper",
+)
 
 if __name__ == "__main__":
     cli()

@@ -13,22 +13,20 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import httpx
-import typer
 from fastapi import FastAPI
 
 from common.bus.follow import Follower
 from common.bus.kafka import KafkaBus
+from common.command import service_command
 from common.contracts import wire
 from common.contracts.tenants import Tenant
 from common.contracts.topics import CHARGES, INVOICES, TENANTS
 from common.db import create_pool
-from common.migrations import migrate as run_migrations
-from common.service import background, create_app, serve
+from common.peers import peer_client
+from common.service import background, create_app
 from common.stream.outbox import Outbox
-from common.stream.processor import Processor
-from common.stream.progress import PostgresProgress
 from common.stream.watermark import stage_watermark
+from common.stream.worker import StageWorker
 from invoicer.nodes import ask_nodes
 from invoicer.routes import invoices, runs
 from invoicer.runner import Runner
@@ -38,7 +36,6 @@ from invoicer.store import invoices as invoice_store
 from invoicer.worker import ChargeStage
 
 DESCRIPTION = "Closes periods, issues and renders invoices."
-cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
 
 
 def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
@@ -61,13 +58,9 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
             running: list[Any] = [tenants.run()]
             checks: dict[str, Callable[[], bool]] = {"tenants": lambda: tenants.is_ready}
             if worker:
-                http = await stack.enter_async_context(_peers(settings))
-                processor = Processor(
-                    bus=bus,
-                    progress=PostgresProgress(pool, SCHEMA, settings.database_url),
-                    stage=ChargeStage(),
-                    worker=settings.worker_id,
-                    lease_seconds=settings.lease_seconds,
+                http = await stack.enter_async_context(peer_client(settings))
+                stage = StageWorker(
+                    settings, bus=bus, pool=pool, schema=SCHEMA, stage=ChargeStage()
                 )
                 runner = Runner(
                     pool=pool,
@@ -87,8 +80,8 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
                     worker=settings.worker_id,
                     lease_seconds=settings.lease_seconds,
                 )
-                running += [processor, runner, outbox]
-                checks["leases"] = lambda: processor.is_ready
+                running += [stage, runner, outbox]
+                checks["leases"] = lambda: stage.is_ready
             app.state.pool = pool
             app.state.tenants = tenants
             app.state.ask_watermark = ask_watermark
@@ -105,47 +98,14 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
     )
 
 
-def _peers(settings: Settings) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {settings.peer_token}"} if settings.peer_token else {}
-    return httpx.AsyncClient(timeout=5, headers=headers)
-
-
-@cli.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a sub-command: `all`."""
-    if context.invoked_subcommand is None:
-        run_all()
-
-
-@cli.command()
-def migrate() -> None:
-    """Create or update the schema, as its owner."""
-    settings = Settings()
-    run_migrations(
-        "invoicer", database_url=settings.database_url, migrations_url=settings.migrations_url
-    )
-
-
-@cli.command()
-def api() -> None:
-    """Serve invoices and runs."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=False), settings, "invoicer-api")
-
-
-@cli.command()
-def worker() -> None:
-    """Take over charges, drive runs, publish; HTTP for health and metrics only."""
-    settings = Settings()
-    serve(build(settings, api=False, worker=True), settings, "invoicer-worker")
-
-
-@cli.command(name="all")
-def run_all() -> None:
-    """API and worker in one process."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=True), settings, "invoicer")
-
+cli = service_command(
+    SCHEMA,
+    Settings,
+    build,
+    description=DESCRIPTION,
+    api="Serve invoices and runs.",
+    worker="Take over charges, drive runs, publish.",
+)
 
 if __name__ == "__main__":
     cli()

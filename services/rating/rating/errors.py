@@ -12,9 +12,6 @@ UNKNOWN_MODEL: Final = declare("unknown_model", 422, "A price names a model that
 UNKNOWN_METER: Final = declare(
     "unknown_meter", 422, "The rule names a meter that does not exist; define the meter first."
 )
-METERS_UNAVAILABLE: Final = declare(
-    "meters_unavailable", 503, "Whether the meter exists cannot be found out now; try again."
-)
 UNKNOWN_CURRENCY: Final = declare(
     "unknown_currency", 422, "Not an ISO 4217 currency with a minor unit."
 )

@@ -10,17 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import httpx
-import typer
 from fastapi import FastAPI
 
-from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
+from common.command import service_command
 from common.db import create_pool
-from common.migrations import migrate as run_migrations
-from common.service import background, create_app, serve
-from common.stream import PostgresProgress, Processor
-from rating.meters import Meters
+from common.meters import Meters
+from common.peers import peer_client
+from common.service import background, create_app
+from common.stream.worker import StageWorker
 from rating.publish import tenants_outbox
 from rating.routes import charges, plans, subscriptions, tenants
 from rating.settings import Settings
@@ -29,8 +27,6 @@ from rating.worker import RatingStage, present
 
 DESCRIPTION = "Tenants, plans, prices and subscriptions; rates usage into charges."
 ROUTERS = [tenants.router, plans.router, subscriptions.router, charges.router]
-GROUP = "tollgate-rating"
-cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
 
 
 def build(
@@ -49,28 +45,26 @@ def build(
             bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
             await bus.start()
             stack.push_async_callback(bus.stop)
-            http = await stack.enter_async_context(_peers(settings))
+            http = await stack.enter_async_context(peer_client(settings))
             app.state.pool, app.state.clock = pool, clock
             running: list[Any] = []
             checks: dict[str, Callable[[], bool]] = {}
             if worker:
-                offsets = GroupOffsets(settings.kafka, GROUP, prefix=settings.topic_prefix)
-                processor = Processor(
+                stage = StageWorker(
+                    settings,
                     bus=bus,
-                    progress=PostgresProgress(pool, SCHEMA, settings.database_url),
+                    pool=pool,
+                    schema=SCHEMA,
                     stage=RatingStage(
                         bus,
                         rate_seconds=settings.rate_seconds,
                         rate_subscriptions=settings.rate_subscriptions,
                         clock=clock,
                     ),
-                    worker=settings.worker_id,
-                    lease_seconds=settings.lease_seconds,
-                    on_position=offsets.note,
                 )
                 outbox = tenants_outbox(pool, bus, settings.worker_id, settings.lease_seconds)
-                running += [processor, outbox, offsets]
-                checks["leases"] = lambda: processor.is_ready
+                running += [stage, outbox]
+                checks["leases"] = lambda: stage.is_ready
             if api:
                 meters = app.state.meters = Meters(bus, http, settings.aggregator_url)
                 running.append(meters.run())
@@ -88,47 +82,14 @@ def build(
     )
 
 
-def _peers(settings: Settings) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {settings.peer_token}"} if settings.peer_token else {}
-    return httpx.AsyncClient(timeout=5, headers=headers)
-
-
-@cli.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a sub-command: `all`."""
-    if context.invoked_subcommand is None:
-        run_all()
-
-
-@cli.command()
-def migrate() -> None:
-    """Create or update the schema, as its owner."""
-    settings = Settings()
-    run_migrations(
-        "rating", database_url=settings.database_url, migrations_url=settings.migrations_url
-    )
-
-
-@cli.command()
-def api() -> None:
-    """Serve the catalog and the charges."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=False), settings, "rating-api")
-
-
-@cli.command()
-def worker() -> None:
-    """Rate usage and publish tenants; HTTP for health and metrics only."""
-    settings = Settings()
-    serve(build(settings, api=False, worker=True), settings, "rating-worker")
-
-
-@cli.command(name="all")
-def run_all() -> None:
-    """API and worker in one process."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=True), settings, "rating")
-
+cli = service_command(
+    SCHEMA,
+    Settings,
+    build,
+    description=DESCRIPTION,
+    api="Serve the catalog and the charges.",
+    worker="Rate usage and publish tenants.",
+)
 
 if __name__ == "__main__":
     cli()

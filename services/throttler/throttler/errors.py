@@ -8,6 +8,3 @@ UNKNOWN_METER: Final = declare(
     "unknown_meter", 422, "The rule names a meter that does not exist; define the meter first."
 )
 UNKNOWN_RULE: Final = declare("unknown_rule", 404, "There is no rule with this slug.")
-METERS_UNAVAILABLE: Final = declare(
-    "meters_unavailable", 503, "Whether the meter exists cannot be found out now; try again."
-)

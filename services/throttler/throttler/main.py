@@ -14,28 +14,25 @@ from datetime import datetime
 from types import FrameType
 from typing import Any
 
-import httpx
-import typer
 from fastapi import FastAPI
 
-from common.bus.group_offsets import GroupOffsets
 from common.bus.kafka import KafkaBus
+from common.command import service_command
 from common.contracts.topics import ROLLUPS
 from common.db import create_pool
-from common.migrations import migrate as run_migrations
-from common.service import background, create_app, serve
-from common.stream import PostgresProgress, Processor
+from common.meters import Meters
+from common.peers import peer_client
+from common.service import background, create_app
+from common.stream.worker import StageWorker
 from throttler import store
 from throttler.catalog import TenantProjection
 from throttler.feed import Feed
-from throttler.meters import Meters
 from throttler.publish import decisions_outbox
 from throttler.routes import decisions, rules
 from throttler.settings import Settings
 from throttler.worker import DecisionStage, present
 
 DESCRIPTION = "Evaluates rules on usage and publishes decisions to the edges."
-cli = typer.Typer(no_args_is_help=False, add_completion=False, help=DESCRIPTION)
 
 
 def build(
@@ -54,27 +51,23 @@ def build(
             bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
             await bus.start()
             stack.push_async_callback(bus.stop)
-            http = await stack.enter_async_context(_peers(settings))
+            http = await stack.enter_async_context(peer_client(settings))
             app.state.pool, app.state.clock = pool, clock
             running: list[Any] = []
             checks: dict[str, Callable[[], bool]] = {}
             if worker:
-                positions = GroupOffsets(
-                    settings.kafka, "tollgate-throttler", prefix=settings.topic_prefix
-                )
-                processor = Processor(
+                stage = StageWorker(
+                    settings,
                     bus=bus,
-                    progress=PostgresProgress(pool, store.SCHEMA, settings.database_url),
+                    pool=pool,
+                    schema=store.SCHEMA,
                     stage=DecisionStage(bus, clock=clock, tick_seconds=settings.tick_seconds),
-                    worker=settings.worker_id,
-                    lease_seconds=settings.lease_seconds,
-                    on_position=positions.note,
                 )
                 tenants = TenantProjection(pool, bus)
                 outbox = decisions_outbox(pool, bus, settings.worker_id, settings.lease_seconds)
-                running += [processor, outbox, positions, tenants.run()]
+                running += [stage, outbox, tenants.run()]
                 checks |= {
-                    "leases": lambda: processor.is_ready,
+                    "leases": lambda: stage.is_ready,
                     "tenants": lambda: tenants.is_ready,
                 }
             if api:
@@ -99,11 +92,6 @@ def build(
         lifespan=lifespan,
         routers=[rules.router, decisions.router] if api else [],
     )
-
-
-def _peers(settings: Settings) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {settings.peer_token}"} if settings.peer_token else {}
-    return httpx.AsyncClient(timeout=5, headers=headers)
 
 
 @contextmanager
@@ -131,42 +119,14 @@ def _on_signal(end: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@cli.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
-    """Without a sub-command: `all`."""
-    if context.invoked_subcommand is None:
-        run_all()
-
-
-@cli.command()
-def migrate() -> None:
-    """Create or update the schema, as its owner."""
-    settings = Settings()
-    run_migrations(
-        "throttler", database_url=settings.database_url, migrations_url=settings.migrations_url
-    )
-
-
-@cli.command()
-def api() -> None:
-    """Serve rules and decisions."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=False), settings, "throttler-api")
-
-
-@cli.command()
-def worker() -> None:
-    """Evaluate rules and publish decisions; HTTP for health and metrics only."""
-    settings = Settings()
-    serve(build(settings, api=False, worker=True), settings, "throttler-worker")
-
-
-@cli.command(name="all")
-def run_all() -> None:
-    """API and worker in one process."""
-    settings = Settings()
-    serve(build(settings, api=True, worker=True), settings, "throttler")
-
+cli = service_command(
+    store.SCHEMA,
+    Settings,
+    build,
+    description=DESCRIPTION,
+    api="Serve rules and decisions.",
+    worker="Evaluate rules and publish decisions.",
+)
 
 if __name__ == "__main__":
     cli()

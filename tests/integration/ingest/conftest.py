@@ -150,7 +150,7 @@ async def ingest(settings: IngestSettings, bus: KafkaBus) -> AsyncIterator[Inges
     """API and deduper, in this process, behind a socket."""
     pool = await create_pool(settings.database_url, max_size=2)
     async with (
-        serving(build(settings, api=True, deduper=True)) as url,
+        serving(build(settings, api=True, worker=True)) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,
     ):
         yield Ingest(http, pool, Downstream(bus))

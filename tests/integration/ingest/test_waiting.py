@@ -26,7 +26,7 @@ async def alone(settings: IngestSettings, bus: KafkaBus) -> AsyncIterator[Ingest
     """The API without a deduper."""
     pool = await create_pool(settings.database_url, max_size=2)
     async with (
-        serving(build(settings, api=True, deduper=False)) as url,
+        serving(build(settings, api=True, worker=False)) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,
     ):
         yield Ingest(http, pool, Downstream(bus))
@@ -43,7 +43,7 @@ async def test_what_waits_is_pending(alone: Ingest, settings: IngestSettings) ->
         assert status["state"] == "pending"
         assert status["received_at"]
     assert (await alone.get("/v1/events", source="app", id="9"))["state"] == "unknown"
-    async with serving(build(settings, api=False, deduper=True)) as url:
+    async with serving(build(settings, api=False, worker=True)) as url:
         await alone.settled(received=4, counted=3, parked=1)
         async with httpx.AsyncClient(base_url=url) as deduper:
             assert (await deduper.get("/readyz")).status_code == 200

@@ -82,7 +82,7 @@ def _says_the_same(row: PlanRow, plan: Plan) -> bool:
 
 async def _units(request: Request, plan: Plan) -> dict[str, str]:
     """The units of the plan's meters; raises `ApiError` when there is no such meter."""
-    units: dict[str, str | None] = await request.app.state.meters.units(plan.meters)
+    units = {slug: await request.app.state.meters.unit(slug) for slug in sorted(plan.meters)}
     errors = [
         {"path": f"body.prices[{index}].meter", "message": f"there is no meter {price.meter}"}
         for index, price in enumerate(plan.prices)

@@ -9,7 +9,7 @@ from common.auth import scope
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
 from throttler import store
-from throttler.errors import UNKNOWN_RULE
+from throttler.errors import UNKNOWN_METER, UNKNOWN_RULE
 from throttler.schemas import SLUG, RuleHistory, RuleIn, RuleList, RuleOut, RuleVersion
 
 router = APIRouter(tags=["rules"])
@@ -24,7 +24,12 @@ Slug = Annotated[str, Path(pattern=SLUG, description="The rule's name.")]
 )
 async def put_rule(slug: Slug, rule: RuleIn, request: Request) -> Any:
     """Create the rule, or make a new version of it; an equal body changes nothing."""
-    await request.app.state.meters.require(rule.meter)
+    if await request.app.state.meters.unit(rule.meter) is None:
+        raise ApiError(
+            UNKNOWN_METER,
+            f"there is no meter {rule.meter}",
+            errors=[{"path": "body.meter", "message": f"there is no meter {rule.meter}"}],
+        )
     async with request.app.state.pool.acquire() as connection, connection.transaction():
         stored, _ = await store.put_rule(connection, slug, rule.canonical())
     return _shown(stored)

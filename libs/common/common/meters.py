@@ -1,10 +1,10 @@
 """Which meters exist: by the catalog topic, and by asking the aggregator when it does not say.
 
-A meter that was made a moment ago may not have come through the topic yet, and a plan may name it
-at once; so an unknown one is asked for before it is refused.
+A meter that was made a moment ago may not have come through the topic yet, and a plan or a rule
+may name it at once; so an unknown one is asked for before it is refused.
 """
 
-from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -15,8 +15,15 @@ from common.bus.types import Bus
 from common.contracts import wire
 from common.contracts.meters import Meter
 from common.contracts.topics import METERS
-from common.errors import ApiError
-from rating.errors import METERS_UNAVAILABLE
+from common.errors import ApiError, declare
+
+METERS_UNAVAILABLE: Final = declare(
+    "meters_unavailable", 503, "Whether the meter exists cannot be found out now; try again."
+)
+
+
+class _Answer(msgspec.Struct):
+    unit: str = ""
 
 
 class Meters:
@@ -35,12 +42,9 @@ class Meters:
         """Whether the topic has been read to where it ended at the start."""
         return self._follower.is_ready
 
-    async def units(self, slugs: Iterable[str]) -> dict[str, str | None]:
-        """The unit of each meter, None where there is no such meter. Raises `ApiError`
+    async def unit(self, slug: str) -> str | None:
+        """The unit of a meter, None where there is no such meter. Raises `ApiError`
         (meters_unavailable) when nobody can say."""
-        return {slug: await self._unit(slug) for slug in sorted(slugs)}
-
-    async def _unit(self, slug: str) -> str | None:
         known = self._follower.items.get(slug)
         if known is not None:
             return known.unit
@@ -50,6 +54,7 @@ class Meters:
             raise ApiError(
                 METERS_UNAVAILABLE, f"the aggregator does not answer: {type(error).__name__}"
             ) from None
+        # A slug that the aggregator calls impossible is not a meter either.
         if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
             return None
         if answer.status_code != httpx.codes.OK:
@@ -58,7 +63,7 @@ class Meters:
                 f"the aggregator answered {answer.status_code} about meter {slug}",
             )
         try:
-            return str(msgspec.json.decode(answer.content, type=dict[str, object]).get("unit", ""))
+            return msgspec.json.decode(answer.content, type=_Answer).unit
         except msgspec.MsgspecError:
             raise ApiError(
                 METERS_UNAVAILABLE, f"the aggregator's answer about meter {slug} cannot be read"
