@@ -115,7 +115,7 @@ async def add_after_lost_answer(compares_offset: bool) -> int:
     progress = MemoryProgress(store, LostAnswer())
     position = await progress.claim("t", 0, "w", LEASE_SECONDS, 0)
     assert position is not None
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(position, next_offset=1)
 
     async def step() -> None:
@@ -149,10 +149,10 @@ async def flush_by_a_zombie(compares_epoch: bool) -> int:
     progress = MemoryProgress(store, nothing)
     zombie_position = await progress.claim("t", 0, "w", LEASE_SECONDS, 0)
     assert zombie_position is not None
-    zombie = await progress.session()
+    zombie = await progress.session(zombie_position)
     position = await progress.claim("t", 0, "w", LEASE_SECONDS, 0)  # the successor
     assert position is not None
-    successor = await progress.session()
+    successor = await progress.session(position)
     emitted = sum(store.tables["released"].values())  # its recovery: nothing is released yet
 
     async def tick(session: Any, at: Position) -> int:

@@ -389,7 +389,7 @@ async def test_a_step_of_another_epoch_or_offset_writes_nothing() -> None:
     progress = MemoryProgress(house.store, nothing)
     position = await progress.claim("t", 0, "a", 1, 7)
     assert position is not None
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(position, next_offset=8)
     for stale in (
         msgspec.structs.replace(position, epoch=position.epoch - 1),

@@ -25,10 +25,13 @@ _SESSION = {
 }
 
 
-async def connect(url: str) -> asyncpg.Connection:
-    """One connection, for an owner that must not share it."""
+async def connect(url: str, *, name: str = "tollgate") -> asyncpg.Connection:
+    """One connection, for an owner that must not share it; the database lists it as `name`."""
     connection = await asyncpg.connect(
-        url, timeout=10, command_timeout=60, server_settings=_SESSION
+        url,
+        timeout=10,
+        command_timeout=60,
+        server_settings=_SESSION | {"application_name": name},
     )
     await prepare(connection)
     return connection

@@ -1,6 +1,7 @@
 """Leases and positions in PostgreSQL."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import asyncpg
 import msgspec
@@ -33,7 +34,7 @@ async def test_a_step_moves_the_position_and_a_successor_finds_it(
 ) -> None:
     position = await claimed(progress, "a")
     assert (position.epoch, position.next_offset, position.emitted_offset) == (1, 100, 100)
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(
         position,
         next_offset=120,
@@ -74,7 +75,7 @@ async def test_the_predecessor_is_fenced_by_the_epoch_alone(
     progress: PostgresProgress, pool: asyncpg.Pool
 ) -> None:
     zombie = await claimed(progress, "a")
-    session = await progress.session()
+    session = await progress.session(zombie)
     await claimed(progress, "a")
     with pytest.raises(Fenced):
         async with session.step(zombie, zombie, 30) as tx:
@@ -91,7 +92,7 @@ async def test_the_predecessor_is_fenced_by_the_epoch_alone(
 
 async def test_a_step_from_another_offset_is_fenced(progress: PostgresProgress) -> None:
     position = await claimed(progress, "a")
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(position, next_offset=101)
     async with session.step(position, moved, 30):
         pass
@@ -105,7 +106,7 @@ async def test_an_error_in_the_block_rolls_everything_back(
     progress: PostgresProgress, pool: asyncpg.Pool
 ) -> None:
     position = await claimed(progress, "a")
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(position, next_offset=101)
 
     async def failing() -> None:
@@ -125,7 +126,7 @@ async def test_a_cancelled_step_writes_nothing_and_frees_its_lock(
     progress: PostgresProgress, pool: asyncpg.Pool
 ) -> None:
     position = await claimed(progress, "a")
-    session = await progress.session()
+    session = await progress.session(position)
     moved = msgspec.structs.replace(position, next_offset=101)
     inside = asyncio.Event()
 
@@ -147,7 +148,7 @@ async def test_a_cancelled_step_writes_nothing_and_frees_its_lock(
 
 async def test_neither_a_claim_nor_a_renewal_waits_for_a_step(progress: PostgresProgress) -> None:
     position = await claimed(progress, "a", lease=0.01)
-    session = await progress.session()
+    session = await progress.session(position)
     async with asyncio.timeout(5):
         async with session.step(position, position, 0.01):
             await progress.renew(position, 30)
@@ -169,10 +170,61 @@ async def test_live_workers_are_counted_by_topic(progress: PostgresProgress) -> 
     assert await progress.heartbeat(TOPIC, "b", 0.001) == 1
 
 
-async def test_a_frozen_transaction_is_ended_by_the_server(progress: PostgresProgress) -> None:
-    session = await progress.session()
-    limit = await session.connection.fetchval("SHOW idle_in_transaction_session_timeout")
-    assert limit == "30s"
+async def test_an_owner_frozen_in_a_step_is_ended_when_its_lease_is_over(
+    progress: PostgresProgress,
+) -> None:
+    """It holds the row's lock, so without its end nobody could take over."""
+    position = await claimed(progress, "a", lease=0.1)
+    session = await progress.session(position)
+    step = session.step(position, position, 0.1)
+    await step.__aenter__()  # and nothing more comes from this client
+
+    await eventually(lambda: progress.claim(TOPIC, 0, "b", 0.1, 0), timeout=10)
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await step.__aexit__(None, None, None)
+    await session.close()
+
+
+async def test_an_owner_frozen_in_a_copy_is_ended_when_its_lease_is_over(
+    progress: PostgresProgress,
+) -> None:
+    """The server waits for the rest of the rows; no time-out of its own ends that."""
+    position = await claimed(progress, "a", lease=0.1)
+    session = await progress.session(position)
+    began, never = asyncio.Event(), asyncio.Event()
+
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"1\n"
+        began.set()
+        await never.wait()
+
+    async def frozen() -> None:
+        async with session.step(position, position, 0.1) as tx:
+            await tx.execute("CREATE TEMP TABLE rows (number int) ON COMMIT DROP")
+            await tx.copy_to_table("rows", source=rows())
+
+    task = asyncio.create_task(frozen())
+    await began.wait()
+
+    await eventually(lambda: progress.claim(TOPIC, 0, "b", 0.1, 0), timeout=10)
+
+    never.set()
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await task
+    await session.close()
+
+
+async def test_a_slow_statement_is_not_taken_for_a_frozen_owner(
+    progress: PostgresProgress,
+) -> None:
+    position = await claimed(progress, "a", lease=0.1)
+    session = await progress.session(position)
+    async with session.step(position, position, 0.1) as tx:
+        slow = asyncio.create_task(tx.execute("SELECT pg_sleep(1)"))
+        while not slow.done():
+            assert await progress.claim(TOPIC, 0, "b", 0.1, 0) is None
+        await slow
     await session.close()
 
 
@@ -181,7 +233,7 @@ async def test_the_watermark_of_a_stage_is_the_least_of_its_partitions(
 ) -> None:
     for partition, watermark_ms in enumerate((2_000, None)):
         position = await claimed(progress, "a", partition)
-        session = await progress.session()
+        session = await progress.session(position)
         moved = msgspec.structs.replace(position, watermark_ms=watermark_ms)
         async with session.step(position, moved, 30):
             pass

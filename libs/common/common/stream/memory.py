@@ -136,7 +136,7 @@ class MemoryProgress:
             row.lease_expires_at = self._store.clock() + lease_seconds
         await self._hook("renew done")
 
-    async def session(self) -> Session:
+    async def session(self, position: Position) -> Session:
         await self._hook("connect")
         return MemorySession(self._store, self._hook)
 

@@ -209,7 +209,7 @@ class Processor:
             metrics.forget(position)
 
     async def _hold(self, position: Position) -> None:
-        session = await self._progress.session()
+        session = await self._progress.session(position)
         try:
             part = Partition(position, session)
             await self._keeping_lease(part, self._work(part))

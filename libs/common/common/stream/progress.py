@@ -69,8 +69,8 @@ class Progress(Protocol):
         """
         ...
 
-    async def session(self) -> Session:
-        """A connection for a partition's owner."""
+    async def session(self, position: Position) -> Session:
+        """A connection for the owner of `position`'s partition."""
         ...
 
 
@@ -151,6 +151,8 @@ class PostgresProgress:
                 worker,
                 lease_seconds,
             )
+            if row is None:
+                await self._end_frozen(connection, topic, partition, lease_seconds)
         return position_of(row) if row is not None else None
 
     async def renew(self, position: Position, lease_seconds: float) -> None:
@@ -186,10 +188,43 @@ class PostgresProgress:
         if epoch != position.epoch:
             raise Fenced(f"{position.topic}/{position.partition} epoch {position.epoch}")
 
-    async def session(self) -> Session:
+    async def session(self, position: Position) -> Session:
         from common.db import connect
 
-        return _PostgresSession(await connect(self._url), self._schema)
+        name = session_name(position.topic, position.partition)
+        return _PostgresSession(await connect(self._url, name=name), self._schema)
+
+    async def _end_frozen(
+        self, connection: Any, topic: str, partition: int, lease_seconds: float
+    ) -> None:
+        """End the session of an owner that is frozen in the middle of a step.
+
+        Its lease has run out, and the database has waited for it longer than a lease: in that
+        time it holds the locks of its step, and nobody could take over. A slow statement is not
+        such a wait. Ending a session of one's own role needs no privilege.
+        """
+        await connection.execute(
+            f"""
+            SELECT pg_terminate_backend(pid)
+            FROM pg_stat_activity
+            WHERE application_name = $3
+              AND datname = current_database()
+              AND usename = current_user
+              AND state <> 'idle'
+              AND wait_event_type = 'Client'
+              AND state_change < clock_timestamp() - make_interval(secs => $4)
+              AND EXISTS (
+                  SELECT FROM {self._schema}.partition_progress
+                  WHERE topic = $1
+                    AND partition = $2
+                    AND lease_expires_at < clock_timestamp()
+              )
+            """,
+            topic,
+            partition,
+            session_name(topic, partition),
+            lease_seconds,
+        )
 
 
 class _PostgresSession:
@@ -257,6 +292,11 @@ class _PostgresSession:
             await self.connection.close(timeout=2)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.connection.terminate()
+
+
+def session_name(topic: str, partition: int) -> str:
+    """How the database lists the connection of a partition's owner."""
+    return f"tollgate {topic}/{partition}"
 
 
 def position_of(row: asyncpg.Record) -> Position:
