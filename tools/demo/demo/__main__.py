@@ -29,6 +29,10 @@ def main() -> int:
     keep = os.environ.get("KEEP", "") not in ("", "0")
     try:
         prepare_state(stack)
+    except StackError as error:
+        console.print(f"[bold red]{error}[/bold red]")
+        return 1
+    try:
         demo, servers = bring_up(stack)
         wrong = run(
             demo,
