@@ -1,0 +1,113 @@
+"""The projection of usage against a naive dictionary: any order, repeats, partial hours."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import asyncpg
+import pytest
+
+from common.aggregates import combine, merge
+from common.contracts.rollups import Aggregate, Rollup, Slot
+from common.periods import SLOT
+from common.usage import UsageProjection
+
+pytestmark = pytest.mark.servers
+START = datetime(2026, 3, 1, 22, tzinfo=UTC)
+SECONDS = 4 * 3600
+AGGREGATIONS = ("count", "sum", "min", "max", "avg", "latest", "unique_count")
+
+
+@dataclass
+class Model:
+    """Events as they were, and the rollups an aggregator would have emitted along the way."""
+
+    aggregation: str
+    random: Random
+    events: list[tuple[datetime, Decimal, str]] = field(default_factory=list)
+    rollups: list[Rollup] = field(default_factory=list)
+
+    def run(self) -> None:
+        hours: dict[tuple[Any, ...], Aggregate] = {}
+        slots: dict[tuple[Any, ...], Aggregate] = {}
+        for version in range(1, 30):
+            dirty: dict[tuple[Any, ...], dict[datetime, list[str]]] = {}
+            for _ in range(self.random.randint(0, 6)):
+                at = START + timedelta(seconds=self.random.randrange(SECONDS))
+                value = Decimal(self.random.randint(-500, 500)) / 8
+                member = f"m{self.random.randint(0, 9)}"
+                self.events.append((at, value, member))
+                place = (self.random.choice("ab"), self.random.randint(0, 1))
+                hour = at.replace(minute=0, second=0)
+                slot = at.replace(second=at.second - at.second % SLOT.seconds)
+                one = Aggregate(
+                    count=1, sum=value, min=value, max=value, latest=value, latest_at=at
+                )
+                hours[*place, hour] = merge(hours.get((*place, hour), Aggregate()), one)
+                slots[*place, slot] = merge(slots.get((*place, slot), Aggregate()), one)
+                dirty.setdefault((*place, hour), {}).setdefault(slot, []).append(member)
+            for (group, shard, hour), changed in dirty.items():
+                self.rollups.append(
+                    Rollup(
+                        tenant="t",
+                        meter="m",
+                        aggregation=self.aggregation,
+                        unit="",
+                        group={"g": group},
+                        hour=hour,
+                        shard=shard,
+                        version=version,
+                        value=hours[group, shard, hour],
+                        slots=[
+                            Slot(
+                                start=slot,
+                                value=slots[group, shard, slot],
+                                members=members if self.aggregation == "unique_count" else [],
+                            )
+                            for slot, members in changed.items()
+                        ],
+                    )
+                )
+
+    def quantity(self, start: datetime, end: datetime) -> Decimal:
+        inside = [event for event in self.events if start <= event[0] < end]
+        if self.aggregation == "unique_count":
+            return Decimal(len({member for _, _, member in inside}))
+        singles = [
+            Aggregate(count=1, sum=v, min=v, max=v, latest=v, latest_at=at) for at, v, _ in inside
+        ]
+        return combine(self.aggregation, singles) or Decimal(0)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+@pytest.mark.parametrize("seed", range(6))
+async def test_it_is_the_dictionary(pool: asyncpg.Pool, aggregation: str, seed: int) -> None:
+    random = Random(seed)
+    model = Model(aggregation, random)
+    model.run()
+    projection = UsageProjection("kernel")
+    deliveries = model.rollups + random.choices(model.rollups, k=len(model.rollups) // 2)
+    random.shuffle(deliveries)
+    while deliveries:
+        batch = [deliveries.pop() for _ in range(min(len(deliveries), random.randint(1, 9)))]
+        async with pool.acquire() as connection, connection.transaction():
+            await projection.upsert(connection, batch)
+
+    places = []
+    for _ in range(12):
+        cuts = sorted(random.randrange(SECONDS // 10 + 1) for _ in range(2))
+        bounds = [START + cut * SLOT for cut in cuts]
+        places.append(("t", "m", bounds[0], bounds[1]))
+    places += [("t", "m", START, START + timedelta(hours=h)) for h in range(5)]
+    found = await projection.usages(pool, places)
+
+    for place, usage in zip(places, found, strict=True):
+        assert usage.quantity == model.quantity(place[2], place[3]), place
+    assert (await projection.usage(pool, "other", "m", START, START + SLOT)).quantity == 0
+
+
+async def test_bounds_off_the_slots_are_refused(pool: asyncpg.Pool) -> None:
+    with pytest.raises(ValueError, match="slots"):
+        await UsageProjection("kernel").usage(pool, "t", "m", START, START + timedelta(seconds=15))
