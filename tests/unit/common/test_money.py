@@ -1,0 +1,62 @@
+"""Money is rounded once, half away from zero, to the currency's minor unit."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.money import UnknownCurrency, exponent, plain, round_line
+
+AMOUNTS = st.decimals(
+    min_value=Decimal("-1e20"), max_value=Decimal("1e20"), places=18, allow_nan=False
+)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "rounded"),
+    [
+        ("0.005", "EUR", "0.01"),
+        ("-0.005", "EUR", "-0.01"),
+        ("0.004999999999999999", "EUR", "0.00"),
+        ("2.5", "JPY", "3"),
+        ("-2.5", "JPY", "-3"),
+        ("1.0005", "KWD", "1.001"),
+        ("99999999999999999999.995", "USD", "100000000000000000000.00"),
+    ],
+)
+def test_half_goes_away_from_zero(amount: str, currency: str, rounded: str) -> None:
+    assert str(round_line(Decimal(amount), currency)) == rounded
+
+
+def test_there_is_no_negative_zero() -> None:
+    assert str(round_line(Decimal("-0.001"), "EUR")) == "0.00"
+    assert plain(Decimal("-0")) == "0"
+
+
+@given(AMOUNTS, st.sampled_from(["EUR", "JPY", "KWD"]))
+def test_rounding_is_near_symmetric_and_done_once(amount: Decimal, currency: str) -> None:
+    rounded = round_line(amount, currency)
+    assert abs(rounded - amount) * 2 <= Decimal(1).scaleb(-exponent(currency))
+    assert round_line(-amount, currency) == -rounded
+    assert round_line(rounded, currency) == rounded
+
+
+@pytest.mark.parametrize("code", ["", "usd", "EURO", "€", "XAU", "XXX", "ZZZ"])
+def test_what_is_no_currency_is_refused(code: str) -> None:
+    with pytest.raises(UnknownCurrency):
+        exponent(code)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("1E+3", "1000"), ("0.500", "0.5"), ("100", "100"), ("1E-18", "0." + "0" * 17 + "1")],
+)
+def test_plain_has_no_exponent_and_no_needless_zeros(value: str, text: str) -> None:
+    assert plain(Decimal(value)) == text
+
+
+@given(AMOUNTS)
+def test_plain_keeps_the_value(value: Decimal) -> None:
+    assert Decimal(plain(value)) == value
+    assert "E" not in plain(value)
