@@ -44,6 +44,9 @@ def run_env() -> None:
     _, _, rest = url.partition("://")
     engine = create_engine(f"postgresql+psycopg://{rest}", poolclass=pool.NullPool)
     with engine.connect() as connection:
+        # Two that migrate at once take turns; the second finds nothing left to do.
+        connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK_ID})")
+        connection.commit()
         context.configure(
             connection=connection,
             version_table="alembic_version",

@@ -1,6 +1,7 @@
 """Migrations: the service's role may use its tables and nothing more; twice is once."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -70,8 +71,16 @@ async def test_a_second_run_changes_nothing(rating: Any) -> None:
 
     before = await state()
     urls = {"database_url": rating.service_url, "migrations_url": rating.owner_url}
-    await asyncio.gather(*(asyncio.to_thread(migrate, "rating", **urls) for _ in range(2)))
+    await asyncio.to_thread(migrate, "rating", **urls)
     assert await state() == before
+
+
+async def test_two_that_migrate_at_once_take_turns(database: Callable[..., Any]) -> None:
+    url = database().owner_url
+    code = "import sys; from common.migrations import migrate; migrate('rating', "
+    code += "database_url=sys.argv[1], migrations_url=sys.argv[1])"
+    runs = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, url) for _ in range(3)]
+    assert [await run.wait() for run in runs] == [0, 0, 0]
 
 
 def test_without_the_owners_address_it_says_what_to_set() -> None:

@@ -152,7 +152,7 @@ async def test_errors_are_problems_with_codes() -> None:
             assert ("Retry-After" in response.headers) == (status == 503)
         assert (await http.get("/healthz")).json() == {"status": "ok"}
         assert (await http.get("/readyz")).status_code == 200
-        assert "tollgate_stage" in (await http.get("/metrics")).text
+        assert "python_info" in (await http.get("/metrics")).text
 
 
 async def test_a_body_that_is_no_object_names_the_place() -> None:

@@ -1,5 +1,6 @@
 """Billing periods tile time, whatever the calendar and the clocks do."""
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.periods import anchor, calendar_period, day_start, next_slot, periods, slot_of
-import itertools
 
 ZONES = [
     "UTC",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.bus import Message
+from common.bus import Message, Record
 from common.contracts.control import HEADER, tick_record, watermark_record
 from common.stream.position import (
     UNSTAMPED_SLACK_MS,
@@ -20,12 +20,12 @@ START = Position(topic="t", partition=0, next_offset=10)
 
 def message(
     offset: int, *, origin: tuple[int, int] | None = None, at: int = 0, stamped: bool = True
-):  # type: ignore[no-untyped-def]
+) -> Message:
     headers = (origin_header(*origin),) if origin else ()
     return Message("t", 0, offset, at, stamped, None, b"", headers)
 
 
-def control(offset: int, record) -> Message:  # type: ignore[no-untyped-def]
+def control(offset: int, record: Record) -> Message:
     return Message("t", 0, offset, 0, True, record.key, record.value, record.headers)
 
 
