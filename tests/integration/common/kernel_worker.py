@@ -171,7 +171,12 @@ async def main(kafka: str, prefix: str, dsn: str, name: str) -> None:
         for stage in (Relay(bus), Sum())
     ]
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: [p.stop() for p in processors])
+
+    def stop() -> None:
+        for processor in processors:
+            processor.stop()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     await asyncio.gather(*(processor.run() for processor in processors))
     await bus.stop()
     await pool.close()

@@ -39,7 +39,7 @@ async def test_the_same_key_and_body_get_the_same_answer(pool: asyncpg.Pool) -> 
     again = await once(pool, "kernel", "buy", "k1", {"b": 2, "a": 1}, shop.create)
 
     assert (first.status_code, again.status_code) == (201, 201)
-    assert json.loads(first.body) == json.loads(again.body)
+    assert json.loads(bytes(first.body)) == json.loads(bytes(again.body))
     assert REPLAYED not in first.headers
     assert again.headers[REPLAYED] == "true"
     assert await count(pool) == shop.calls == 1

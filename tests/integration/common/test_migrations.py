@@ -53,6 +53,7 @@ async def test_the_role_owns_nothing_and_is_no_superuser(rating: Any) -> None:
     finally:
         await connection.close()
     assert owned == 0
+    assert role is not None
     assert not any(role.values())
 
 

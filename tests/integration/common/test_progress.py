@@ -86,6 +86,7 @@ async def test_the_predecessor_is_fenced_by_the_epoch_alone(
     await session.close()
 
     row = await pool.fetchrow("SELECT owner, epoch FROM kernel.partition_progress")
+    assert row is not None
     assert dict(row) == {"owner": "a", "epoch": 2}, "a zombie's release changes nothing"
     assert await pool.fetchval("SELECT count(*) FROM kernel.things") == 0
 
