@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from collector.decisions.gate import Gate
 from collector.node import Node
+from collector.openapi import describe
 from collector.routes import events, status
 from collector.settings import Settings
 from collector.spool.store import WrongNodeError
@@ -43,6 +44,7 @@ def build(settings: Settings) -> ASGIApp:
         routers=[events.router, status.router],
         unguarded=frozenset({events.PATH}),
     )
+    describe(app)
     return Gate(app, node.decisions, settings.auth_tokens)
 
 

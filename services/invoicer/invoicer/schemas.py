@@ -3,9 +3,23 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _text(value: object) -> object:
+    # A number would be read as seconds since 1970, which nobody means who writes 20261101.
+    if isinstance(value, str) and not value.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        return value
+    raise ValueError('must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -18,7 +32,7 @@ def _to_utc(value: datetime) -> datetime:
         raise ValueError("beyond the year 9999") from None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_to_utc)]
 
 
 class RunBody(BaseModel):

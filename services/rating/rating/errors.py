@@ -10,7 +10,7 @@ INVALID_PRICE: Final = declare(
 )
 UNKNOWN_MODEL: Final = declare("unknown_model", 422, "A price names a model that does not exist.")
 UNKNOWN_METER: Final = declare(
-    "unknown_meter", 422, "The rule names a meter that does not exist; define the meter first."
+    "unknown_meter", 422, "The body names a meter that does not exist; define the meter first."
 )
 UNKNOWN_CURRENCY: Final = declare(
     "unknown_currency", 422, "Not an ISO 4217 currency with a minor unit."

@@ -5,6 +5,6 @@ from typing import Final
 from common.errors import declare
 
 UNKNOWN_METER: Final = declare(
-    "unknown_meter", 422, "The rule names a meter that does not exist; define the meter first."
+    "unknown_meter", 422, "The body names a meter that does not exist; define the meter first."
 )
 UNKNOWN_RULE: Final = declare("unknown_rule", 404, "There is no rule with this slug.")

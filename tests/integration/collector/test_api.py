@@ -138,7 +138,6 @@ async def test_none_taken_is_422_with_the_list(api: Api) -> None:
     ("content", "headers", "status"),
     [
         (b"", {}, 400),
-        (b"[]", {}, 400),
         (b"hello", {}, 400),
         (b"[1", {}, 400),
         (b"{}", {"content_encoding": "br"}, 415),
@@ -359,3 +358,8 @@ def test_an_open_address_without_tokens_is_refused(tmp_path: Path) -> None:
 async def test_a_made_up_cursor(api: Api) -> None:
     answer = await api.client.get("/v1/parked?cursor=xyz")
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+async def test_an_empty_array_is_a_batch_without_events(api: Api) -> None:
+    answer = await api.post(b"[]")
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "rejected": []})

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response
 
 from collector import metrics
-from collector.errors import ALL_REJECTED, EMPTY_BODY, SPOOL_BROKEN, SPOOL_FULL
+from collector.errors import ALL_REJECTED, SPOOL_BROKEN, SPOOL_FULL
 from collector.intake import Intake, sort_out
 from collector.node import Node
 from collector.schemas import EventsAccepted, RejectedEvent
@@ -50,7 +50,7 @@ async def post_events(
     except BodyError as error:
         return problem(ErrorCode(error.code, error.status, str(error)), str(error))
     if not found:
-        raise ApiError(EMPTY_BODY, "the body has no event in it")
+        return JSONResponse(EventsAccepted(accepted=0, rejected=[]).model_dump())
     now_ms = time.time_ns() // 1_000_000
     arrival = node.seals.arrived(now_ms)
     try:

@@ -144,8 +144,8 @@ async def _subscribe(tx: Any, body: SubscriptionIn, request: Request) -> Subscri
         if overlaps((start, end), span):
             raise ApiError(
                 OVERLAPPING_SUBSCRIPTION,
-                f"{tenant.key} is on {plan.plan} from {span[0].isoformat()} to"
-                f" {span[1].isoformat() if span[1] else 'ever'}",
+                f"{tenant.key} is on {plan.plan} from {span[0]:%Y-%m-%dT%H:%M:%SZ} to"
+                f" {format(span[1], '%Y-%m-%dT%H:%M:%SZ') if span[1] else 'no end'}",
             )
     subscription = Subscription(
         id=str(uuid7()),
