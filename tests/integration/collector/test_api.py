@@ -363,10 +363,3 @@ async def test_a_made_up_cursor(api: Api) -> None:
 async def test_an_empty_array_is_a_batch_without_events(api: Api) -> None:
     answer = await api.post(b"[]")
     assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "rejected": []})
-
-
-async def test_an_empty_array_is_an_empty_success_as_at_ingest(opened: Opener) -> None:
-    async with opened() as node:
-        answer = await node.post(b"[]")
-
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 0, "rejected": []})

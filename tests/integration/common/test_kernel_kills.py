@@ -25,6 +25,8 @@ from tests.integration.common.kernel_worker import LEASE_SECONDS, MID, PARTITION
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
+SECONDS = 60
+"""How long the workers are harassed."""
 
 
 class Workers:
@@ -126,16 +128,12 @@ async def settled(bus: KafkaBus, connection: asyncpg.Connection) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [pytest.param(12, id="short"), pytest.param(60, id="a-minute", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
 async def test_killed_and_frozen_workers_count_exactly(
     kafka: str,
     topic_prefix: str,
     database: Callable[..., Any],
     tmp_path: Path,
-    seconds: int,
 ) -> None:
     dsn = database().owner_url
     connection = await asyncpg.connect(dsn)
@@ -148,9 +146,9 @@ async def test_killed_and_frozen_workers_count_exactly(
         await eventually(lambda: topics_exist(bus), timeout=60)
         workers.start("w0")
         workers.start("w1")
-        feeding = asyncio.create_task(feed(bus, random, 1.5 * seconds))
+        feeding = asyncio.create_task(feed(bus, random, SECONDS + 5))
         await eventually(lambda: at_work(connection), timeout=60)
-        await workers.harass(seconds)
+        await workers.harass(SECONDS)
         sent = await feeding
         await eventually(lambda: settled(bus, connection), timeout=60, every=0.5)
         assert workers.kills >= 2

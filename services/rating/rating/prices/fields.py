@@ -58,8 +58,8 @@ class Fields:
         problem = _decimal_problem(value)
         if problem is None:
             number = Decimal(value)
-            if number > 0 or (number == 0 and not above_zero):
-                return number.copy_abs()  # abs() would round to 28 digits
+            if number > 0 or (not number.is_signed() and not above_zero):
+                return number
             problem = "must be above 0" if above_zero else "must not be negative"
         self.refuse(name, problem)
         return Decimal(0)
