@@ -9,6 +9,9 @@ INVALID_PRICE: Final = declare(
     "invalid_price", 422, "A plan has fields or prices that cannot be; `errors` names each."
 )
 UNKNOWN_MODEL: Final = declare("unknown_model", 422, "A price names a model that does not exist.")
+UNSUPPORTED_MODEL: Final = declare(
+    "unsupported_model", 422, "A plan's price needs more than the usage that rating receives."
+)
 UNKNOWN_METER: Final = declare(
     "unknown_meter", 422, "The body names a meter that does not exist; define the meter first."
 )
@@ -48,7 +51,7 @@ REFUSALS: Final[dict[str, ErrorCode]] = {
 """What `subscription.Refused` may say."""
 
 FIELDS: Final[dict[str, ErrorCode]] = {
-    code.code: code for code in (INVALID_PRICE, UNKNOWN_MODEL, UNKNOWN_CURRENCY)
+    code.code: code for code in (INVALID_PRICE, UNKNOWN_MODEL, UNSUPPORTED_MODEL, UNKNOWN_CURRENCY)
 }
 """What `prices.fields.FieldError` may say."""
 

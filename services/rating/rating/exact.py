@@ -2,13 +2,18 @@
 
 from decimal import ROUND_05UP, Context, Decimal, Inexact, InvalidOperation, Overflow
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
+
+from common.money import plain
 
 EXACT: Final = Context(
     prec=2000, Emax=20_000, Emin=-20_000, traps=[InvalidOperation, Overflow, Inexact]
 )
 """Sums and products in this context are exact or raise: prices have 38 digits, and usage would
 need 1,900 to reach its end."""
+
+Exact: TypeAlias = Decimal | Fraction
+"""A decimal wherever there is one; a fraction for what has no end, such as 1 ÷ 3."""
 
 SETTLED_DECIMALS: Final = 18
 """Decimals that leave rating: the scale of NUMERIC(38,18)."""
@@ -37,3 +42,29 @@ def settle(value: Decimal | Fraction) -> Decimal:
 
 
 _WIDE: Final = Context(prec=2000, Emax=20_000, Emin=-20_000)
+
+
+def times(one: Exact, other: Exact) -> Exact:
+    """one × other."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one * other
+    return Fraction(one) * Fraction(other)
+
+
+def plus(one: Exact, other: Exact) -> Exact:
+    """one + other."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one + other
+    return Fraction(one) + Fraction(other)
+
+
+def minus(one: Exact, other: Exact) -> Exact:
+    """one - other."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        return one - other
+    return Fraction(one) - Fraction(other)
+
+
+def shown(value: Exact) -> str:
+    """`value` for a sentence; one that has no end is cut to 18 decimals."""
+    return plain(settle(value))

@@ -97,6 +97,13 @@ def _read_plan_price(fields: Fields, taken: set[str]) -> PlanPrice:
     meter = fields.raw("meter")
     known = len(fields.errors)
     price = read_price(fields)
+    if price.model.needs is not None:
+        fields.refuse(
+            "model",
+            f"a plan cannot price {price.model.name} yet: its usage arrives without the "
+            f"{price.model.needs} that this model looks at",
+            "unsupported_model",
+        )
     if meter is not None and (not isinstance(meter, str) or not meter):
         fields.refuse("meter", "must be a meter's slug, or null for a fee")
         meter = None

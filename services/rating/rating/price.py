@@ -44,7 +44,7 @@ def read_price(fields: Fields) -> Price:
         fields.forgive()
         return Price(Flat(Decimal(0)))
     model = kind.read(fields)
-    included = fields.decimal("included", default=Decimal(0)) if model.metered else Decimal(0)
+    included = fields.decimal("included", default=Decimal(0)) if model.by_quantity else Decimal(0)
     return Price(model=model, included=included)
 
 

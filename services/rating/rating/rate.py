@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from fractions import Fraction
-
-import msgspec
 
 from common.contracts.charges import ChargeLine
 from common.money import plain, round_line
-from rating.exact import EXACT, settle
+from rating.exact import EXACT, Exact, plus, settle, times
 from rating.price import Price
+from rating.prices.model import NOTHING_SEEN, Seen, Step
 from rating.proration import Proration
 
 
 @dataclass(frozen=True)
 class Usage:
     """What was used in the whole period, in the meter's unit. Corrections can make it negative;
-    it then costs what nothing costs, for a price is not a promise to pay."""
+    it then costs what nothing costs, for a price is not a promise to pay. `seen`: what some models
+    look at beside the quantity."""
 
     quantity: Decimal = Decimal(0)
+    seen: Seen = NOTHING_SEEN
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,35 @@ def rate(price: Price, usage: Usage, context: Context) -> Rated:
     """What `usage` costs at `price`: included units, then the model, then proration of a fee."""
     with localcontext(EXACT):
         used = max(Decimal(0), usage.quantity)
-        lines = _include(price, used)
-        lines += price.model.lines(max(Decimal(0), used - price.included))
+        steps = _include(price, used)
+        steps += price.model.lines(max(Decimal(0), used - price.included), usage.seen)
         if context.proration is not None and not price.model.metered:
-            lines = _prorate(lines, context.proration)
-        amount = settle(sum((line.amount for line in lines), Decimal(0)))
+            steps = _prorate(steps, context.proration)
+        exact: Exact = Decimal(0)
+        for step in steps:
+            exact = plus(exact, step.amount)
+        amount = settle(exact)
         rounded = round_line(amount, context.currency)
-        return Rated(tuple(lines), amount, rounded, amount - rounded)
+        return Rated(tuple(map(_line, steps)), amount, rounded, amount - rounded)
 
 
-def _include(price: Price, quantity: Decimal) -> list[ChargeLine]:
+def _line(step: Step) -> ChargeLine:
+    return ChargeLine(
+        kind=step.kind,
+        description=step.description,
+        quantity=None if step.quantity is None else settle(step.quantity),
+        unit_amount=step.unit_amount,
+        amount=settle(step.amount),
+        tier=step.tier,
+    )
+
+
+def _include(price: Price, quantity: Decimal) -> list[Step]:
     if not price.included:
         return []
     covered = min(quantity, price.included)
     return [
-        ChargeLine(
+        Step(
             kind="included",
             description=f"{plain(covered)} of {plain(price.included)} included units",
             quantity=covered,
@@ -73,16 +87,18 @@ def _include(price: Price, quantity: Decimal) -> list[ChargeLine]:
     ]
 
 
-def _prorate(lines: Sequence[ChargeLine], proration: Proration) -> list[ChargeLine]:
+def _prorate(lines: Sequence[Step], proration: Proration) -> list[Step]:
     share = proration.share()
     if share == 1:
         return list(lines)
     return [
-        msgspec.structs.replace(
-            line,
+        Step(
+            kind=line.kind,
             description=f"{line.description}, {proration.describe()}",
-            quantity=settle(share),
-            amount=settle(Fraction(line.amount) * share),
+            quantity=share,
+            unit_amount=line.unit_amount,
+            amount=times(line.amount, share),
+            tier=line.tier,
         )
         for line in lines
     ]

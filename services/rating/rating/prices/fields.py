@@ -1,12 +1,14 @@
 """Reads the fields of a price as a caller wrote them, and says exactly what is wrong where."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 DECIMAL: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+WHOLE: Final = re.compile(r"[0-9]{1,12}")
+USAGE_DIGITS: Final = 100
 INTEGER_DIGITS: Final = 20
 DECIMALS: Final = 18
 """What NUMERIC(38,18) holds."""
@@ -64,6 +66,64 @@ class Fields:
         self.refuse(name, problem)
         return Decimal(0)
 
+    def maybe_decimal(self, name: str, *, above_zero: bool = False) -> Decimal | None:
+        """A decimal as `decimal` reads it, or None where it is missing or null."""
+        if self.raw(name) is None:
+            return None
+        return self.decimal(name, above_zero=above_zero)
+
+    def quantity(self, name: str, *, default: Decimal | None = None) -> Decimal:
+        """A decimal of usage or of money that was: any sign, at most 100 digits on each side of
+        the point. Without a default it is required."""
+        value = self.raw(name)
+        if value is None and default is not None:
+            return default
+        problem = _decimal_problem(value, USAGE_DIGITS, USAGE_DIGITS)
+        if problem is None:
+            return Decimal(value)
+        self.refuse(name, problem)
+        return Decimal(0)
+
+    def whole(self, name: str, *, default: int, most: int) -> int:
+        """A whole number from 0 to `most`."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        text = str(value) if type(value) is int else value
+        if isinstance(text, str) and WHOLE.fullmatch(text) and int(text) <= most:
+            return int(text)
+        self.refuse(name, f"must be a whole number from 0 to {most:,}")
+        return default
+
+    def choice(self, name: str, known: Sequence[str], *, default: str | None = None) -> str:
+        """One of some texts."""
+        value = self.raw(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or value not in known:
+            self.refuse(name, f"must be one of: {', '.join(known)}")
+            return known[0]
+        return value
+
+    def within(self, name: str) -> "Fields | None":
+        """The object in a field, to be read and finished; None where it is missing or wrong."""
+        value = self.raw(name)
+        if isinstance(value, Mapping):
+            return Fields(value, self.path(name), self.errors)
+        if value is not None:
+            self.refuse(name, "must be an object")
+        return None
+
+    def texts(self, name: str) -> dict[str, str]:
+        """An object of texts; empty where it is missing."""
+        value = self.raw(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+            self.refuse(name, "must be an object whose values are texts")
+            return {}
+        return dict(value)
+
     def text(self, name: str, *, default: str | None = None, max_length: int = 200) -> str:
         """A string that is not empty; with a default it may be missing, null or empty."""
         value = self.raw(name)
@@ -97,19 +157,19 @@ class Fields:
                 self.refuse(name[:100], "is not a field here")
 
 
-def _decimal_problem(value: Any) -> str | None:
+def _decimal_problem(
+    value: Any, integers: int = INTEGER_DIGITS, decimals: int = DECIMALS
+) -> str | None:
     if value is None:
         return "is missing"
     if isinstance(value, bool) or not isinstance(value, str | int):
         return 'must be a decimal written as a text, for example "0.25"'
-    text = str(value) if isinstance(value, str) or abs(value) < 10**40 else "9" * 41
+    text = str(value) if isinstance(value, str) or abs(value) < 10**120 else "9" * 121
     if not DECIMAL.fullmatch(text):
         return f'{text[:40]!r} is not a decimal: write digits with a point, for example "1.5"'
     digits = Decimal(text).as_tuple()
     significant = "".join(map(str, digits.digits)).rstrip("0")
     exponent = int(digits.exponent) + len(digits.digits) - len(significant)
-    if significant and (
-        len(significant.lstrip("0")) + exponent > INTEGER_DIGITS or -exponent > DECIMALS
-    ):
-        return f"has more than {INTEGER_DIGITS} digits before the point or {DECIMALS} after it"
+    if significant and (len(significant.lstrip("0")) + exponent > integers or -exponent > decimals):
+        return f"has more than {integers} digits before the point or {decimals} after it"
     return None

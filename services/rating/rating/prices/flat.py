@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from common.contracts.charges import ChargeLine
 from common.money import plain
+from rating.exact import Exact
 from rating.prices.fields import Fields
+from rating.prices.model import Seen, Step
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Flat:
 
     name: ClassVar[str] = "flat"
     metered: ClassVar[bool] = False
+    needs: ClassVar[str | None] = None
+    by_quantity: ClassVar[bool] = False
 
     amount: Decimal
 
@@ -23,9 +26,9 @@ class Flat:
     def read(cls, fields: Fields) -> Self:
         return cls(amount=fields.decimal("amount"))
 
-    def lines(self, quantity: Decimal) -> Sequence[ChargeLine]:
+    def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
         return [
-            ChargeLine(
+            Step(
                 kind="flat",
                 description="Fee",
                 quantity=Decimal(1),

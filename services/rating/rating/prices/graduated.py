@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from common.contracts.charges import ChargeLine
 from common.money import plain
+from rating.exact import Exact, minus, shown, times
 from rating.prices.fields import Fields
+from rating.prices.model import Seen, Step
 from rating.prices.tiers import Tier, read_tiers
 
 
@@ -22,6 +23,8 @@ class Graduated:
 
     name: ClassVar[str] = "graduated"
     metered: ClassVar[bool] = True
+    needs: ClassVar[str | None] = None
+    by_quantity: ClassVar[bool] = True
 
     tiers: tuple[Tier, ...]
 
@@ -29,27 +32,28 @@ class Graduated:
     def read(cls, fields: Fields) -> Self:
         return cls(tiers=read_tiers(fields))
 
-    def lines(self, quantity: Decimal) -> Sequence[ChargeLine]:
+    def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
         lines = []
         floor = Decimal(0)
         for number, tier in enumerate(self.tiers, start=1):
             if quantity <= floor and number > 1:
                 break
-            units = (quantity if tier.up_to is None else min(quantity, tier.up_to)) - floor
+            inside: Exact = quantity if tier.up_to is None else min(quantity, tier.up_to)
+            units = minus(inside, floor)
             reach = "" if tier.up_to is None else f" up to {plain(tier.up_to)}"
             lines.append(
-                ChargeLine(
+                Step(
                     kind="tier",
-                    description=f"Tier {number}{reach}: {plain(units)} × {plain(tier.unit_amount)}",
+                    description=f"Tier {number}{reach}: {shown(units)} × {plain(tier.unit_amount)}",
                     quantity=units,
                     unit_amount=tier.unit_amount,
-                    amount=units * tier.unit_amount,
+                    amount=times(units, tier.unit_amount),
                     tier=number,
                 )
             )
             if tier.flat_amount:
                 lines.append(
-                    ChargeLine(
+                    Step(
                         kind="tier_flat",
                         description=f"Tier {number}{reach} reached",
                         amount=tier.flat_amount,

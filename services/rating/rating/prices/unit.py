@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from common.contracts.charges import ChargeLine
 from common.money import plain
+from rating.exact import Exact, shown, times
 from rating.prices.fields import Fields
+from rating.prices.model import Seen, Step
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Unit:
 
     name: ClassVar[str] = "unit"
     metered: ClassVar[bool] = True
+    needs: ClassVar[str | None] = None
+    by_quantity: ClassVar[bool] = True
 
     unit_amount: Decimal
 
@@ -23,14 +26,14 @@ class Unit:
     def read(cls, fields: Fields) -> Self:
         return cls(unit_amount=fields.decimal("unit_amount"))
 
-    def lines(self, quantity: Decimal) -> Sequence[ChargeLine]:
+    def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
         return [
-            ChargeLine(
+            Step(
                 kind="unit",
-                description=f"{plain(quantity)} × {plain(self.unit_amount)}",
+                description=f"{shown(quantity)} × {plain(self.unit_amount)}",
                 quantity=quantity,
                 unit_amount=self.unit_amount,
-                amount=quantity * self.unit_amount,
+                amount=times(quantity, self.unit_amount),
             )
         ]
 
