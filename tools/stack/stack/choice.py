@@ -138,8 +138,8 @@ def _edge(machine: Machine, asked: Kind | None) -> tuple[Edge, str]:
     if asked == "embedded":
         return "asgi", "a small ASGI upstream with Tollgate's middleware; STACK asks for it"
     if machine.nginx and machine.load_generator:
-        return "nginx", "the machine's nginx with wrk or hey"
+        return "nginx", "the machine's nginx with hey as load generator"
     if machine.root and machine.debian:
-        return "nginx", "nginx and wrk, installed from Debian"
-    missing = "nginx" if not machine.nginx else "wrk or hey"
+        return "nginx", "nginx and hey, installed from Debian"
+    missing = "nginx" if not machine.nginx else "hey"
     return "asgi", f"a small ASGI upstream with Tollgate's middleware, for want of {missing}"

@@ -34,7 +34,7 @@ class Machine:
         """Debian packages of the programs that the demo and the tests use and that are missing."""
         wanted = {
             "nginx": self.nginx,
-            "wrk": self.load_generator,
+            "hey": self.load_generator,
             "poppler-utils": self.pdf_reader,
         }
         return [package for package, present in wanted.items() if not present]
@@ -52,7 +52,7 @@ def look() -> Machine:
         postgres_wheel=wheel_binaries() is not None,
         docker=docker_answers(),
         nginx=find_program("nginx") is not None,
-        load_generator=find_program("wrk") is not None or find_program("hey") is not None,
+        load_generator=find_program("hey") is not None,
         pdf_reader=find_program("pdftotext") is not None,
     )
 
