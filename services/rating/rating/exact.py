@@ -43,6 +43,8 @@ def settle(value: Decimal | Fraction) -> Decimal:
 
 _WIDE: Final = Context(prec=2000, Emax=20_000, Emin=-20_000)
 
+DECIMAL_POWERS: Final = tuple(10**places for places in range(SETTLED_DECIMALS + 1))
+
 
 def times(one: Exact, other: Exact) -> Exact:
     """one × other."""

@@ -104,6 +104,12 @@ def _read_plan_price(fields: Fields, taken: set[str]) -> PlanPrice:
             f"{price.model.needs} that this model looks at",
             "unsupported_model",
         )
+    if price.rollover:
+        fields.refuse(
+            "rollover",
+            "a plan cannot roll units over yet: earlier periods' leftovers are not kept",
+            "unsupported_model",
+        )
     if meter is not None and (not isinstance(meter, str) or not meter):
         fields.refuse("meter", "must be a meter's slug, or null for a fee")
         meter = None

@@ -1,11 +1,13 @@
 """A price of a plan: a model with its parameters, and what modifies it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from common.money import plain
+from rating.modifiers.conversion import Conversion, read_conversion
+from rating.modifiers.discount import Discount, read_discount
 from rating.prices import MODELS
 from rating.prices.fields import Fields
 from rating.prices.flat import Flat
@@ -17,14 +19,34 @@ OF_THE_PLAN: Final = ("slug", "meter", "description")
 
 @dataclass(frozen=True)
 class Price:
-    """`included`: units that cost nothing, taken off the quantity before the model sees it."""
+    """`included`: units that cost nothing, taken off the quantity before the model sees it, with
+    what was left of earlier periods if `rollover`, at most `rollover_cap` of it.
+    `minimum_quantity`: units that the model sees at least. `maximum`, `minimum`: of the amount."""
 
     model: PriceModel
     included: Decimal = Decimal(0)
+    rollover: bool = False
+    rollover_cap: Decimal | None = None
+    conversion: Conversion | None = None
+    discount: Discount | None = None
+    maximum: Decimal | None = None
+    minimum: Decimal | None = None
+    minimum_quantity: Decimal | None = None
 
     def fields(self) -> dict[str, Any]:
         """Canonical: equal prices give equal values, however their decimals were written."""
-        modifiers = {"included": plain(self.included)} if self.included else {}
+        modifiers: dict[str, Any] = {"included": plain(self.included)} if self.included else {}
+        if self.rollover:
+            cap = self.rollover_cap
+            modifiers["rollover"] = {} if cap is None else {"cap": plain(cap)}
+        if self.conversion is not None:
+            modifiers["conversion"] = self.conversion.fields()
+        if self.discount is not None:
+            modifiers["discount"] = self.discount.fields()
+        for name in ("maximum", "minimum", "minimum_quantity"):
+            value = getattr(self, name)
+            if value is not None:
+                modifiers[name] = plain(value)
         return {"model": self.model.name, **self.model.fields(), **modifiers}
 
 
@@ -44,8 +66,31 @@ def read_price(fields: Fields) -> Price:
         fields.forgive()
         return Price(Flat(Decimal(0)))
     model = kind.read(fields)
-    included = fields.decimal("included", default=Decimal(0)) if model.by_quantity else Decimal(0)
-    return Price(model=model, included=included)
+    made = Price(
+        model=model,
+        discount=read_discount(fields, by_quantity=model.by_quantity),
+        maximum=fields.maybe_decimal("maximum"),
+        minimum=fields.maybe_decimal("minimum"),
+    )
+    if made.maximum is not None and made.minimum is not None and made.minimum > made.maximum:
+        fields.refuse("minimum", f"must not be above the maximum, {plain(made.maximum)}")
+    return _read_units(fields, made) if model.by_quantity else made
+
+
+def _read_units(fields: Fields, price: Price) -> Price:
+    """`price` with what modifies the quantity."""
+    rollover = fields.within("rollover")
+    cap = None if rollover is None else rollover.maybe_decimal("cap")
+    if rollover is not None:
+        rollover.finish()
+    return replace(
+        price,
+        conversion=read_conversion(fields),
+        included=fields.decimal("included", default=Decimal(0)),
+        rollover=rollover is not None,
+        rollover_cap=cap,
+        minimum_quantity=fields.maybe_decimal("minimum_quantity"),
+    )
 
 
 def price_of(value: Mapping[str, Any]) -> Price:

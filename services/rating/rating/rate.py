@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 from common.contracts.charges import ChargeLine
 from common.money import plain, round_line
-from rating.exact import EXACT, Exact, plus, settle, times
+from rating.exact import EXACT, Exact, minus, plus, settle, shown, times
 from rating.price import Price
 from rating.prices.model import NOTHING_SEEN, Seen, Step
 from rating.proration import Proration
@@ -16,10 +16,11 @@ from rating.proration import Proration
 class Usage:
     """What was used in the whole period, in the meter's unit. Corrections can make it negative;
     it then costs what nothing costs, for a price is not a promise to pay. `seen`: what some models
-    look at beside the quantity."""
+    look at beside the quantity. `rolled_over`: included units that earlier periods left over."""
 
     quantity: Decimal = Decimal(0)
     seen: Seen = NOTHING_SEEN
+    rolled_over: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,12 @@ class Rated:
 
 
 def rate(price: Price, usage: Usage, context: Context) -> Rated:
-    """What `usage` costs at `price`: included units, then the model, then proration of a fee."""
+    """What `usage` costs at `price`, in this order: conversion, included units, discounted units,
+    the model, discount, maximum, minimum, and proration of a fee."""
     with localcontext(EXACT):
-        used = max(Decimal(0), usage.quantity)
-        steps = _include(price, used)
-        steps += price.model.lines(max(Decimal(0), used - price.included), usage.seen)
+        steps, units = _units(price, usage)
+        steps += price.model.lines(units, usage.seen)
+        steps += _bounds(price, steps)
         if context.proration is not None and not price.model.metered:
             steps = _prorate(steps, context.proration)
         exact: Exact = Decimal(0)
@@ -72,19 +74,60 @@ def _line(step: Step) -> ChargeLine:
     )
 
 
-def _include(price: Price, quantity: Decimal) -> list[Step]:
-    if not price.included:
-        return []
-    covered = min(quantity, price.included)
-    return [
-        Step(
-            kind="included",
-            description=f"{plain(covered)} of {plain(price.included)} included units",
-            quantity=covered,
-            unit_amount=Decimal(0),
-            amount=Decimal(0),
-        )
-    ]
+def _units(price: Price, usage: Usage) -> tuple[list[Step], Exact]:
+    """What the model sees of the usage, and the steps to there."""
+    steps = []
+    units: Exact = max(Decimal(0), usage.quantity)
+    if price.conversion is not None:
+        before, units = units, price.conversion.apply(units)
+        said = f"{shown(before)} converted to {shown(units)}"
+        steps.append(_note("conversion", said, units))
+    included = price.included
+    if price.rollover:
+        cap = usage.rolled_over if price.rollover_cap is None else price.rollover_cap
+        included += min(cap, usage.rolled_over)
+    if included:
+        covered = min(units, included)
+        said = f"{shown(covered)} of {plain(included)} included units"
+        steps.append(_note("included", said, covered, Decimal(0)))
+        units = minus(units, covered)
+    if price.discount is not None and price.discount.kind == "quantity":
+        units = price.discount.units(units)
+        steps.append(_note("discount", f"{price.discount.describe()} units", units))
+    if price.minimum_quantity is not None and units < price.minimum_quantity:
+        units = price.minimum_quantity
+        steps.append(_note("minimum_quantity", f"At least {plain(units)} units", units))
+    return steps, units
+
+
+def _bounds(price: Price, steps: Sequence[Step]) -> list[Step]:
+    """Discount, maximum and minimum of what the model asks."""
+    more: list[Step] = []
+    total: Exact = Decimal(0)
+    for step in steps:
+        total = plus(total, step.amount)
+    if price.discount is not None and price.discount.kind != "quantity":
+        off = price.discount.off(total)
+        more.append(Step(kind="discount", description=price.discount.describe(), amount=-off))
+        total = minus(total, off)
+    if price.maximum is not None and total > price.maximum:
+        said = f"At most {plain(price.maximum)}"
+        more.append(Step(kind="maximum", description=said, amount=minus(price.maximum, total)))
+        total = price.maximum
+    if price.minimum is not None and total < price.minimum:
+        said = f"At least {plain(price.minimum)}"
+        more.append(Step(kind="minimum", description=said, amount=minus(price.minimum, total)))
+    return more
+
+
+def _note(kind: str, said: str, quantity: Exact, unit_amount: Decimal | None = None) -> Step:
+    return Step(
+        kind=kind,
+        description=said,
+        quantity=quantity,
+        unit_amount=unit_amount,
+        amount=Decimal(0),
+    )
 
 
 def _prorate(lines: Sequence[Step], proration: Proration) -> list[Step]:
