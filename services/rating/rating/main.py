@@ -20,13 +20,13 @@ from common.peers import peer_client
 from common.service import background, create_app
 from common.stream.worker import StageWorker
 from rating.publish import tenants_outbox
-from rating.routes import charges, plans, subscriptions, tenants
+from rating.routes import charges, plans, subscriptions, tenants, trials
 from rating.settings import Settings
 from rating.store import SCHEMA
 from rating.worker import RatingStage, present
 
 DESCRIPTION = "Tenants, plans, prices and subscriptions; rates usage into charges."
-ROUTERS = [tenants.router, plans.router, subscriptions.router, charges.router]
+ROUTERS = [tenants.router, plans.router, subscriptions.router, charges.router, trials.router]
 
 
 def build(

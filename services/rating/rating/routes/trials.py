@@ -1,0 +1,34 @@
+"""Try a price without a plan: the rating function over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+
+from common.auth import scope
+from common.errors import ApiError
+from rating.errors import code_of
+from rating.trial import try_price
+
+router = APIRouter(tags=["prices"])
+EXAMPLE = {
+    "currency": "USD",
+    "price": {
+        "model": "unit",
+        "unit_amount": "10",
+        "discount": {"percent": "50"},
+        "maximum": "100",
+    },
+    "quantity": "27",
+    "invoiced": "35",
+}
+
+
+@router.post("/v1/rate", dependencies=[scope("catalog:read")])
+def rate_price(body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])]) -> dict[str, Any]:
+    """What a quantity costs at a price. Nothing is stored."""
+    answer, errors = try_price(body)
+    if errors:
+        listed = [{"path": f"body.{one.path}", "message": one.message} for one in errors[:100]]
+        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
+        raise ApiError(code_of(errors), detail, errors=listed)
+    return answer
