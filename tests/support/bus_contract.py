@@ -108,6 +108,18 @@ class BusContract:
 
         assert (await bus.beginning_offset(topic, 3), await bus.end_offset(topic, 3)) == (0, 2)
 
+    async def test_offsets_by_the_time_of_their_record(self, bus: Bus, topic: str) -> None:
+        assert await bus.offset_at(topic, 0, 1) == 0
+        await bus.append(topic, {0: records("first")})
+        times = [m.timestamp_ms for m in await read_all(bus, topic, 0, 1)]
+        while times[-1] == times[0]:  # until the broker's clock has moved
+            await bus.append(topic, {0: records("more")})
+            times = [m.timestamp_ms for m in await read_all(bus, topic, 0, len(times) + 1)]
+
+        assert await bus.offset_at(topic, 0, times[0]) == 0
+        assert await bus.offset_at(topic, 0, times[0] + 1) == len(times) - 1
+        assert await bus.offset_at(topic, 0, times[-1] + 1) == len(times)
+
     async def test_how_many_partitions(self, bus: Bus, topic: str) -> None:
         assert await bus.partitions(topic) == PARTITIONS
 

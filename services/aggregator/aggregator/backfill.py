@@ -29,6 +29,27 @@ class Chunk:
     seen: dict[int, int]
 
 
+class OriginFilter:
+    """Drops the records that were emitted twice. `seen`: the highest offset met of each origin
+    partition."""
+
+    def __init__(self, seen: dict[int, int]) -> None:
+        self.seen = seen
+
+    def is_fresh(self, message: Message) -> bool:
+        """Whether `message` holds events that have not passed yet; it has passed now."""
+        if is_control(message):
+            return False
+        origin = message.header(ORIGIN_HEADER)
+        if origin is None:
+            return True
+        partition, offset = parse_origin(origin)
+        if offset <= self.seen.get(partition, -1):
+            return False
+        self.seen[partition] = offset
+        return True
+
+
 class BackfillReader:
     """Reads one backfill, ahead of the transaction by one chunk."""
 
@@ -37,7 +58,7 @@ class BackfillReader:
         self._reader: Reader | None = None
         self._waiting: list[Message] = []
         self._position = backfill.position
-        self._seen = dict(backfill.seen)
+        self._origins = OriginFilter(dict(backfill.seen))
 
     async def next_chunk(self) -> Chunk | None:
         """The next chunk, or None when the log gave nothing for the moment."""
@@ -61,11 +82,11 @@ class BackfillReader:
                 self._position = end
                 break
             self._position = message.offset + 1
-            if self._is_fresh(message):
+            if self._origins.is_fresh(message):
                 events += timed_events([message])
         if self._position == self._backfill.position and self._position < end:
             return None
-        return Chunk(events, self._position, dict(self._seen))
+        return Chunk(events, self._position, dict(self._origins.seen))
 
     def committed(self, backfill: Backfill) -> None:
         """The last chunk was committed; the backfill now stands where it ends."""
@@ -75,18 +96,6 @@ class BackfillReader:
         """Release the reader."""
         if self._reader is not None:
             await self._reader.close()
-
-    def _is_fresh(self, message: Message) -> bool:
-        if is_control(message):
-            return False
-        origin = message.header(ORIGIN_HEADER)
-        if origin is None:
-            return True
-        partition, offset = parse_origin(origin)
-        if offset <= self._seen.get(partition, -1):
-            return False
-        self._seen[partition] = offset
-        return True
 
 
 def timed_events(messages: Sequence[Message]) -> list[Timed]:

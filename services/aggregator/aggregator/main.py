@@ -14,7 +14,7 @@ import asyncpg
 from fastapi import FastAPI
 
 from aggregator.retention import Retention
-from aggregator.routes import meters, usage
+from aggregator.routes import behind, meters, usage
 from aggregator.settings import Settings
 from aggregator.store import SCHEMA
 from aggregator.store.meters import fetch_changes
@@ -42,7 +42,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
             bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
             await bus.start()
             stack.push_async_callback(bus.stop)
-            app.state.pool = pool
+            app.state.pool, app.state.bus = pool, bus
             app.state.partitions = await bus.partitions(EVENTS.name)
             checks: dict[str, Callable[[], bool]] = {}
             running: list[Any] = []
@@ -71,7 +71,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
         title="Tollgate aggregator",
         description=DESCRIPTION,
         lifespan=lifespan,
-        routers=[meters.router, usage.router] if api else [],
+        routers=[meters.router, usage.router, behind.router] if api else [],
     )
 
 

@@ -110,6 +110,30 @@ class UsagePage(BaseModel):
     next: str | None
 
 
+class BehindItem(BaseModel):
+    """An event behind usage. `value`: what it adds to the meter's sum, its number, or a hash of
+    the member of a unique_count. `partition`, `offset`: its record in usage.events."""
+
+    source: str
+    id: str
+    time: datetime
+    group: dict[str, str]
+    value: str
+    partition: int
+    offset: int
+
+
+class BehindPage(BaseModel):
+    """`next` may come with few items, or none: a page ends when enough of the log has been looked
+    at. `is_whole`: nothing that could belong here had been dropped by Kafka's retention."""
+
+    meter: str
+    tenant: str
+    is_whole: bool
+    items: list[BehindItem]
+    next: str | None
+
+
 class PartitionView(BaseModel):
     """Where the fold of one event partition stands."""
 

@@ -35,9 +35,10 @@ class TestMockBroker(BusContract):
         await touch_topics(mock_broker, prefix=topic_prefix, topics=[EVENTS])
         return EVENTS.name
 
-    # Two promises are real brokers' alone: the mock makes every topic that it is asked about, and
-    # it leaves the producer's times.
+    # Three promises are real brokers' alone: the mock makes every topic that it is asked about,
+    # leaves the producer's times, and knows no offsets by time (it answers the end).
     test_an_unknown_topic_is_refused = None  # type: ignore[assignment]
+    test_offsets_by_the_time_of_their_record = None  # type: ignore[assignment]
     test_the_broker_stamps_records_with_times_that_do_not_go_back = None  # type: ignore[assignment]
 
 

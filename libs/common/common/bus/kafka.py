@@ -123,6 +123,18 @@ class KafkaBus:
         place = TopicPartition(self._prefix + topic, partition)
         return await self._offset(place, lambda consumer: consumer.end_offsets([place]))
 
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        place = TopicPartition(self._prefix + topic, partition)
+
+        async def ask(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+            found = (await consumer.offsets_for_times({place: timestamp_ms}))[place]
+            if found is not None:
+                return {place: found.offset}
+            ends: dict[TopicPartition, int] = await consumer.end_offsets([place])
+            return ends
+
+        return await self._offset(place, ask)
+
     async def _live_producer(self) -> AIOKafkaProducer:
         """The producer; everybody who comes while one is being started waits for that one start,
         so that a broker which does not answer fails them all together."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -76,6 +77,13 @@ class MemoryBus:
     async def end_offset(self, topic: str, partition: int) -> int:
         self._require(topic, partition)
         return self._first[topic, partition] + len(self._logs[topic, partition])
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        self._require(topic, partition)
+        log = self._logs[topic, partition]
+        return self._first[topic, partition] + bisect_left(
+            log, timestamp_ms, key=lambda message: message.timestamp_ms
+        )
 
     def drop_before(self, topic: str, partition: int, offset: int) -> None:
         """Retention: forget everything before `offset`."""

@@ -101,3 +101,8 @@ class Bus(Protocol):
     async def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next record will get."""
         ...
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        """The first offset whose record the broker stamped at `timestamp_ms` or later; the end
+        offset when there is none."""
+        ...
