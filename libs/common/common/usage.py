@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from common.aggregates import combine
 from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
@@ -74,6 +76,38 @@ class Usage:
     quantity: Decimal
     rows: int
     versions: dict[int, int]
+
+
+@dataclass(frozen=True)
+class GroupUsage:
+    """What a tenant used of a meter in a period in one group. `count`: of events."""
+
+    group: dict[str, str]
+    quantity: Decimal
+    count: int
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """A row that usage is read from: [start, end) is an hour, or a slot where a period begins or
+    ends within the hour."""
+
+    start: datetime
+    end: datetime
+    group: dict[str, str]
+    shard: int
+    version: int
+    aggregation: str
+    value: Aggregate
+
+    @property
+    def key(self) -> "RowKey":
+        """What the rows of a place are ordered by."""
+        return self.start, group_key(self.group), self.shard
+
+
+RowKey = tuple[datetime, str, int]
+"""(start, group key, shard)"""
 
 
 def split(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -173,56 +207,16 @@ class UsageProjection:
         database."""
         if not places:
             return []
-        for _, _, start, end in places:
-            if start != slot_of(start) or end != slot_of(end):
-                raise ValueError(f"[{start}, {end}) is not cut at slots")
-        whole_hours = [split(start, end) for _, _, start, end in places]
-        rows = await connection.fetch(
+        _check_slots(places)
+        rows = await self._used(
+            connection,
+            places,
             f"""
-            SELECT place.number, used.shard, used.aggregation,
-                   count(*) AS rows,
-                   max(used.version) AS version,
-                   sum(used.count)::bigint AS count,
-                   sum(used.sum) AS sum,
-                   min(used.min) AS min,
-                   max(used.max) AS max,
-                   (array_agg(used.latest ORDER BY used.latest_at DESC, used.latest DESC)
-                        FILTER (WHERE used.latest IS NOT NULL))[1] AS latest,
-                   max(used.latest_at) FILTER (WHERE used.latest IS NOT NULL) AS latest_at
-            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
-                        $5::timestamptz[], $6::timestamptz[])
-                     WITH ORDINALITY
-                     AS place (tenant, meter, starts, ends, first_hour, last_hour, number)
-            CROSS JOIN LATERAL (
-                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-                FROM {self._schema}.usage_hours
-                WHERE tenant = place.tenant
-                  AND meter = place.meter
-                  AND hour >= place.first_hour
-                  AND hour < place.last_hour
-                UNION ALL
-                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-                FROM {self._schema}.usage_slots
-                WHERE tenant = place.tenant
-                  AND meter = place.meter
-                  AND slot >= place.starts
-                  AND slot < least(place.first_hour, place.ends)
-                UNION ALL
-                SELECT aggregation, count, sum, min, max, latest, latest_at, shard, version
-                FROM {self._schema}.usage_slots
-                WHERE tenant = place.tenant
-                  AND meter = place.meter
-                  AND slot >= place.last_hour
-                  AND slot < place.ends) AS used
-            GROUP BY place.number, used.shard, used.aggregation
+            SELECT number, shard, aggregation,
+                   count(*) AS rows, max(version) AS version, {_TOTALS}
+            FROM used
+            GROUP BY number, shard, aggregation
             """,
-            *zip(
-                *(
-                    (*place, first, last)
-                    for place, (first, last) in zip(places, whole_hours, strict=True)
-                ),
-                strict=True,
-            ),
         )
         found: dict[int, list[Any]] = {}
         for row in rows:
@@ -233,6 +227,126 @@ class UsageProjection:
         members = await self._distinct(connection, [places[number] for number in distinct])
         counted = dict(zip(distinct, members, strict=True))
         return [_usage(found.get(number, []), counted.get(number)) for number in range(len(places))]
+
+    async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]:
+        """What was used of each place by group, the groups in the order of their keys."""
+        if not places:
+            return []
+        _check_slots(places)
+        rows = await self._used(
+            connection,
+            places,
+            f"""
+            SELECT number, group_key, aggregation, {_TOTALS}
+            FROM used
+            GROUP BY number, group_key, aggregation
+            ORDER BY number, group_key
+            """,
+        )
+        members = await self._distinct_by_group(
+            connection,
+            [
+                (places[row["number"] - 1], row["group_key"])
+                for row in rows
+                if row["aggregation"] == "unique_count"
+            ],
+        )
+        found: list[list[GroupUsage]] = [[] for _ in places]
+        for row in rows:
+            total = _aggregate(row)
+            is_distinct = row["aggregation"] == "unique_count"
+            quantity = members.pop(0) if is_distinct else combine(row["aggregation"], [total])
+            found[row["number"] - 1].append(
+                GroupUsage(_group(row["group_key"]), quantity or Decimal(0), total.count)
+            )
+        return found
+
+    async def rows(
+        self, connection: Any, place: Place, after: RowKey | None, limit: int
+    ) -> list[UsageRow]:
+        """Up to `limit` rows that a place's usage is read from, by time, group and shard, from
+        behind `after`."""
+        _check_slots([place])
+        rows = await self._used(
+            connection,
+            [place],
+            """
+            SELECT bucket, width, group_key, shard, aggregation, version,
+                   count, sum, min, max, latest, latest_at
+            FROM used
+            WHERE $7::timestamptz IS NULL OR (bucket, group_key, shard) > ($7, $8::text, $9::int)
+            ORDER BY bucket, group_key, shard
+            LIMIT $10
+            """,
+            *(after or (None, None, None)),
+            limit,
+        )
+        return [
+            UsageRow(
+                row["bucket"],
+                row["bucket"] + row["width"],
+                _group(row["group_key"]),
+                row["shard"],
+                row["version"],
+                row["aggregation"],
+                _aggregate(row),
+            )
+            for row in rows
+        ]
+
+    async def _used(
+        self, connection: Any, places: Sequence[Place], query: str, *arguments: Any
+    ) -> list[Any]:
+        """The answer to `query` over `used`: the rows of the places, each with its place's
+        `number` (from 1). `arguments` begin at $7."""
+        whole_hours = [split(start, end) for _, _, start, end in places]
+        hour = _part(self._schema, "hour", "hour >= first_hour AND hour < last_hour")
+        before = _part(self._schema, "slot", "slot >= starts AND slot < least(first_hour, ends)")
+        behind = _part(self._schema, "slot", "slot >= last_hour AND slot < ends")
+        rows: list[Any] = await connection.fetch(
+            f"""
+            WITH used AS (
+                SELECT place.number, part.*
+                FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
+                            $5::timestamptz[], $6::timestamptz[])
+                         WITH ORDINALITY
+                         AS place (tenant, meter, starts, ends, first_hour, last_hour, number)
+                CROSS JOIN LATERAL ({hour} UNION ALL {before} UNION ALL {behind}) AS part
+            )
+            {query}
+            """,
+            *zip(
+                *(
+                    (*place, first, last)
+                    for place, (first, last) in zip(places, whole_hours, strict=True)
+                ),
+                strict=True,
+            ),
+            *arguments,
+        )
+        return rows
+
+    async def _distinct_by_group(
+        self, connection: Any, wanted: Sequence[tuple[Place, str]]
+    ) -> list[Decimal]:
+        if not wanted:
+            return []
+        rows = await connection.fetch(
+            f"""
+            SELECT (SELECT count(DISTINCT member)
+                    FROM {self._schema}.usage_members
+                    WHERE tenant = place.tenant
+                      AND meter = place.meter
+                      AND slot >= place.starts
+                      AND slot < place.ends
+                      AND group_key = place.group_key) AS members
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+                     WITH ORDINALITY AS place (tenant, meter, starts, ends, group_key, number)
+            ORDER BY place.number
+            """,
+            *zip(*((*place, group) for place, group in wanted), strict=True),
+        )
+        return [Decimal(row["members"]) for row in rows]
 
     async def _distinct(self, connection: Any, places: Sequence[Place]) -> list[Decimal]:
         if not places:
@@ -258,6 +372,38 @@ class UsageProjection:
         await connection.execute(
             f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
         )
+
+
+_TOTALS = """
+    sum(count)::bigint AS count,
+    sum(sum) AS sum,
+    min(min) AS min,
+    max(max) AS max,
+    (array_agg(latest ORDER BY latest_at DESC, latest DESC)
+        FILTER (WHERE latest IS NOT NULL))[1] AS latest,
+    max(latest_at) FILTER (WHERE latest IS NOT NULL) AS latest_at"""
+
+
+def _part(schema: str, bucket: str, condition: str) -> str:
+    """The rows of hours or slots (`bucket`) of `place` for which `condition` holds."""
+    width = "1 hour" if bucket == "hour" else "10 seconds"
+    return f"""
+                    SELECT {bucket} AS bucket, interval '{width}' AS width, group_key, shard,
+                           aggregation, version, count, sum, min, max, latest, latest_at
+                    FROM {schema}.usage_{bucket}s
+                    WHERE tenant = place.tenant
+                      AND meter = place.meter
+                      AND {condition}"""
+
+
+def _check_slots(places: Sequence[Place]) -> None:
+    for _, _, start, end in places:
+        if start != slot_of(start) or end != slot_of(end):
+            raise ValueError(f"[{start}, {end}) is not cut at slots")
+
+
+def _group(key: str) -> dict[str, str]:
+    return msgspec.json.decode(key, type=dict[str, str]) if key else {}
 
 
 def _usage(rows: Sequence[Any], distinct: Decimal | None) -> Usage:

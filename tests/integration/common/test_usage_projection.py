@@ -12,7 +12,7 @@ import pytest
 from common.aggregates import combine, merge
 from common.contracts.rollups import Aggregate, Rollup, Slot
 from common.periods import SLOT
-from common.usage import UsageProjection
+from common.usage import Place, UsageProjection, UsageRow
 
 pytestmark = pytest.mark.servers
 START = datetime(2026, 3, 1, 22, tzinfo=UTC)
@@ -26,7 +26,7 @@ class Model:
 
     aggregation: str
     random: Random
-    events: list[tuple[datetime, Decimal, str]] = field(default_factory=list)
+    events: list[tuple[datetime, Decimal, str, str]] = field(default_factory=list)
     rollups: list[Rollup] = field(default_factory=list)
 
     def run(self) -> None:
@@ -38,8 +38,8 @@ class Model:
                 at = START + timedelta(seconds=self.random.randrange(SECONDS))
                 value = Decimal(self.random.randint(-500, 500)) / 8
                 member = f"m{self.random.randint(0, 9)}"
-                self.events.append((at, value, member))
                 place = (self.random.choice("ab"), self.random.randint(0, 1))
+                self.events.append((at, value, member, place[0]))
                 hour = at.replace(minute=0, second=0)
                 slot = at.replace(second=at.second - at.second % SLOT.seconds)
                 one = Aggregate(
@@ -71,14 +71,25 @@ class Model:
                     )
                 )
 
-    def quantity(self, start: datetime, end: datetime) -> Decimal:
-        inside = [event for event in self.events if start <= event[0] < end]
+    def quantity(self, start: datetime, end: datetime, group: str | None = None) -> Decimal:
+        inside = [
+            event for event in self.events if start <= event[0] < end and group in (None, event[3])
+        ]
         if self.aggregation == "unique_count":
-            return Decimal(len({member for _, _, member in inside}))
+            return Decimal(len({member for _, _, member, _ in inside}))
         singles = [
-            Aggregate(count=1, sum=v, min=v, max=v, latest=v, latest_at=at) for at, v, _ in inside
+            Aggregate(count=1, sum=v, min=v, max=v, latest=v, latest_at=at)
+            for at, v, _, _ in inside
         ]
         return combine(self.aggregation, singles) or Decimal(0)
+
+
+async def all_rows(projection: UsageProjection, pool: asyncpg.Pool, place: Place) -> list[UsageRow]:
+    """The rows behind a place, in pages of five."""
+    found: list[UsageRow] = []
+    while page := await projection.rows(pool, place, found[-1].key if found else None, 5):
+        found += page
+    return found
 
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
@@ -103,8 +114,17 @@ async def test_it_is_the_dictionary(pool: asyncpg.Pool, aggregation: str, seed: 
     places += [("t", "m", START, START + timedelta(hours=h)) for h in range(5)]
     found = await projection.usages(pool, places)
 
-    for place, usage in zip(places, found, strict=True):
+    by_group = await projection.groups(pool, places)
+    for place, usage, groups in zip(places, found, by_group, strict=True):
         assert usage.quantity == model.quantity(place[2], place[3]), place
+        rows = await all_rows(projection, pool, place)
+        assert len(rows) == usage.rows
+        if aggregation != "unique_count":
+            values = [row.value for row in rows]
+            assert (combine(aggregation, values) or Decimal(0)) == usage.quantity
+        assert sum(one.count for one in groups) == sum(row.value.count for row in rows)
+        for one in groups:
+            assert one.quantity == model.quantity(place[2], place[3], one.group["g"]), place
     assert (await projection.usage(pool, "other", "m", START, START + SLOT)).quantity == 0
 
 
