@@ -8,6 +8,8 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Final
 from zoneinfo import ZoneInfo
 
 
@@ -38,6 +40,9 @@ def next_slot(instant: datetime) -> datetime:
     return start if start == instant else start + SLOT
 
 
+_DAY: Final = timedelta(days=1)
+
+
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of a local day, in UTC; where clocks skip midnight, the first after it."""
     midnight = datetime.combine(day, time(), zone)
@@ -45,6 +50,26 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
     while instant.astimezone(zone).date() < day:
         instant += timedelta(minutes=1)
     return instant
+
+
+def day_of(instant: datetime, zone: ZoneInfo) -> date:
+    """The local day that `instant` lies in: where clocks go back over midnight, the day that has
+    begun stays. So later instants never lie in earlier days."""
+    day = instant.astimezone(zone).date()
+    following = day + _DAY
+    return following if day_start(following, zone) <= instant else day
+
+
+def days_between(start: datetime, end: datetime, zone: ZoneInfo) -> int:
+    """How many local days there are from the one that `start` lies in up to, not with, the one
+    that `end` lies in. A day that the zone skipped, as Samoa did in 2011, does not count."""
+    first, last = day_of(start, zone), day_of(end, zone)
+    count = (last - first).days
+    if _offset(end, zone) - _offset(start, zone) < timedelta(hours=20):
+        return count
+    days = [first + index * _DAY for index in range(count + 1)]
+    starts = [day_start(day, zone) for day in days]
+    return sum(one < other for one, other in pairwise(starts))
 
 
 def anchor(year: int, month: int, day: int) -> date:
@@ -85,6 +110,11 @@ def periods(
         stop = min([edge for edge in edges if at < edge < stop], default=stop)
         yield Period(at, stop, whole_start, whole_end)
         at = stop
+
+
+def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
+    """How far local time is ahead of UTC."""
+    return instant.astimezone(zone).utcoffset() or timedelta()
 
 
 def _shift(year: int, month: int, months: int) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def make_charge(
         price.price,
         Usage(measured.quantity),
         Context(plan.plan.currency, proration),
-    )
+    ).settled()
     return Charge(
         id=charge_id(subscription.id, price.slug, period.start),
         tenant=subscription.tenant,

@@ -67,6 +67,37 @@ def minus(one: Exact, other: Exact) -> Exact:
     return Fraction(one) - Fraction(other)
 
 
+def over(one: Exact, other: Exact) -> Exact:
+    """one ÷ other: a decimal where it ends, a fraction where not."""
+    if isinstance(one, Decimal) and isinstance(other, Decimal):
+        try:
+            return _DIVISION.divide(one, other)
+        except Inexact:
+            return Fraction(one) / Fraction(other)
+    return _simplest(Fraction(one) / Fraction(other))
+
+
+def ending(value: Exact) -> Decimal:
+    """`value` itself where it ends; where it does not, what it settles to."""
+    if isinstance(value, Decimal):
+        return value
+    simplest = _simplest(value)
+    return simplest if isinstance(simplest, Decimal) else settle(simplest)
+
+
 def shown(value: Exact) -> str:
     """`value` for a sentence; one that has no end is cut to 18 decimals."""
-    return plain(settle(value))
+    return plain(value if isinstance(value, Decimal) else ending(value))
+
+
+def _simplest(value: Fraction) -> Exact:
+    try:
+        return _DIVISION.divide(Decimal(value.numerator), Decimal(value.denominator))
+    except Inexact:
+        return value
+
+
+_DIVISION: Final = Context(
+    prec=250, Emax=20_000, Emin=-20_000, traps=[InvalidOperation, Overflow, Inexact]
+)
+"""Quotients of up to 250 digits count as ending: a quantity has at most 200, a price 38."""

@@ -79,7 +79,7 @@ def read_price(fields: Fields) -> Price:
 
 def _read_units(fields: Fields, price: Price) -> Price:
     """`price` with what modifies the quantity."""
-    rollover = fields.within("rollover")
+    rollover = _rollover(fields)
     cap = None if rollover is None else rollover.maybe_decimal("cap")
     if rollover is not None:
         rollover.finish()
@@ -91,6 +91,14 @@ def _read_units(fields: Fields, price: Price) -> Price:
         rollover_cap=cap,
         minimum_quantity=fields.maybe_decimal("minimum_quantity"),
     )
+
+
+def _rollover(fields: Fields) -> Fields | None:
+    """`{"cap": "5"}`; true is without a cap, false is none."""
+    value = fields.raw("rollover")
+    if isinstance(value, bool):
+        return Fields({}, fields.path("rollover"), fields.errors) if value else None
+    return fields.within("rollover")
 
 
 def price_of(value: Mapping[str, Any]) -> Price:

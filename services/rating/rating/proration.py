@@ -6,6 +6,16 @@ from fractions import Fraction
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from common.periods import days_between
+
+
+class Misfit(ValueError):
+    """The instants do not make a part of a period. `field` names the one that is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
 
 @dataclass(frozen=True)
 class Proration:
@@ -14,7 +24,7 @@ class Proration:
 
     granularity `second`: elapsed seconds over the period's seconds, so that an hour more or less
     on the days that clocks change counts. `day`: calendar days of `time_zone`, the day that a
-    boundary falls into counting from its midnight.
+    boundary falls into counting from its midnight. Raises `Misfit`.
     """
 
     service_from: datetime
@@ -25,38 +35,43 @@ class Proration:
     granularity: Literal["second", "day"] = "second"
 
     def __post_init__(self) -> None:
-        if not self.period_from <= self.service_from <= self.service_to <= self.period_to:
-            raise ValueError("the service must lie within the period")
-        if self.period_from == self.period_to:
-            raise ValueError("the period is empty")
+        if self.period_to <= self.period_from:
+            raise Misfit("period_to", "must be after period_from")
+        if self.service_from < self.period_from:
+            raise Misfit("service_from", "must not be before period_from")
+        if self.service_to < self.service_from:
+            raise Misfit("service_to", "must not be before service_from")
+        if self.service_to > self.period_to:
+            raise Misfit("service_to", "must not be after period_to")
+        if self.granularity == "day" and not self.units()[1]:
+            raise Misfit("granularity", "the period has no midnight to count days by: use second")
 
     def units(self) -> tuple[int, int]:
-        """(covered, whole) in the unit of the granularity; whole is above 0."""
+        """(covered, whole) in days or microseconds, by the granularity; whole is above 0."""
+        service = self.service_from, self.service_to
+        period = self.period_from, self.period_to
         if self.granularity == "day":
             zone = ZoneInfo(self.time_zone)
-            first = self.period_from.astimezone(zone).date()
-            covered = (
-                self.service_to.astimezone(zone).date() - self.service_from.astimezone(zone).date()
-            ).days
-            return covered, max(1, (self.period_to.astimezone(zone).date() - first).days)
-        return (
-            _elapsed_microseconds(self.service_from, self.service_to),
-            _elapsed_microseconds(self.period_from, self.period_to),
-        )
+            return days_between(*service, zone), days_between(*period, zone)
+        return _elapsed_microseconds(*service), _elapsed_microseconds(*period)
 
     def share(self) -> Fraction:
         """The covered part of the period: 0 to 1."""
-        covered, whole = self.units()
-        return min(Fraction(1), Fraction(covered, whole))
+        return Fraction(*self.units())
 
     def describe(self) -> str:
-        """The share in words."""
+        """The share in words: `15 of 31 days`."""
         covered, whole = self.units()
-        if self.granularity == "second":
-            covered, whole = covered // 1_000_000, whole // 1_000_000
-        return f"{covered:,} of {whole:,} {self.granularity}s"
+        if self.granularity == "day":
+            return f"{covered:,} of {whole:,} days"
+        return f"{_seconds(covered)} of {_seconds(whole)} seconds"
 
 
 def _elapsed_microseconds(start: datetime, end: datetime) -> int:
     """Through UTC: the difference of two local times ignores the clock changes between them."""
     return (end.astimezone(UTC) - start.astimezone(UTC)) // timedelta(microseconds=1)
+
+
+def _seconds(microseconds: int) -> str:
+    whole, rest = divmod(microseconds, 1_000_000)
+    return f"{whole:,}" + (f".{rest:06}".rstrip("0") if rest else "")

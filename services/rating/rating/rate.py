@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from fractions import Fraction
+
+from msgspec import structs
 
 from common.contracts.charges import ChargeLine
 from common.money import plain, round_line
-from rating.exact import EXACT, Exact, minus, plus, settle, shown, times
+from rating.exact import EXACT, Exact, ending, minus, plus, settle, shown, times
 from rating.price import Price
 from rating.prices.model import NOTHING_SEEN, Seen, Step
 from rating.proration import Proration
@@ -18,7 +21,7 @@ class Usage:
     it then costs what nothing costs, for a price is not a promise to pay. `seen`: what some models
     look at beside the quantity. `rolled_over`: included units that earlier periods left over."""
 
-    quantity: Decimal = Decimal(0)
+    quantity: Exact = Decimal(0)
     seen: Seen = NOTHING_SEEN
     rolled_over: Decimal = Decimal(0)
 
@@ -34,7 +37,8 @@ class Context:
 
 @dataclass(frozen=True)
 class Rated:
-    """`lines` add up to `amount`, which is exact (see `exact.settle` for what has no end).
+    """The `amount`s of `lines` add up to `amount`. Both are exact; what has no end, such as a
+    third of a month, is settled to 18 decimals (see `exact.settle`).
 
     `rounded` is what an invoice says: half away from zero to the currency's minor unit, once.
     `residual` = amount - rounded.
@@ -44,6 +48,20 @@ class Rated:
     amount: Decimal
     rounded: Decimal
     residual: Decimal
+
+    def settled(self) -> "Rated":
+        """The same with at most 18 decimals everywhere, as charges keep it."""
+        with localcontext(EXACT):
+            amount = settle(self.amount)
+            lines = [
+                structs.replace(
+                    line,
+                    quantity=None if line.quantity is None else settle(line.quantity),
+                    amount=settle(line.amount),
+                )
+                for line in self.lines
+            ]
+            return Rated(_adding_up(lines, amount), amount, self.rounded, amount - self.rounded)
 
 
 def rate(price: Price, usage: Usage, context: Context) -> Rated:
@@ -58,35 +76,69 @@ def rate(price: Price, usage: Usage, context: Context) -> Rated:
         exact: Exact = Decimal(0)
         for step in steps:
             exact = plus(exact, step.amount)
-        amount = settle(exact)
+        amount = ending(exact)
         rounded = round_line(amount, context.currency)
-        return Rated(tuple(map(_line, steps)), amount, rounded, amount - rounded)
+        lines = tuple(map(_line, steps))
+        if isinstance(exact, Fraction):
+            lines = _adding_up(lines, amount)
+        return Rated(lines, amount, rounded, amount - rounded)
+
+
+def left_over(price: Price, usage: Usage) -> Decimal | None:
+    """Included units that this period leaves to the next one (its `rolled_over`), None where
+    the price does not roll any over."""
+    if not price.rollover:
+        return None
+    with localcontext(EXACT):
+        included = _included(price, usage)
+        left = ending(minus(included, min(included, _converted(price, usage))))
+        return left if price.rollover_cap is None else min(left, price.rollover_cap)
 
 
 def _line(step: Step) -> ChargeLine:
     return ChargeLine(
         kind=step.kind,
         description=step.description,
-        quantity=None if step.quantity is None else settle(step.quantity),
+        quantity=None if step.quantity is None else ending(step.quantity),
         unit_amount=step.unit_amount,
-        amount=settle(step.amount),
+        amount=ending(step.amount),
         tier=step.tier,
     )
+
+
+def _adding_up(lines: Sequence[ChargeLine], amount: Decimal) -> tuple[ChargeLine, ...]:
+    """`lines` that add up to `amount`: what settling them one by one has moved, a few units of
+    the last decimal, goes to the largest."""
+    missing = amount - sum((line.amount for line in lines), Decimal(0))
+    if missing:
+        largest = max(lines, key=lambda line: abs(line.amount))
+        moved = structs.replace(largest, amount=largest.amount + missing)
+        return tuple(moved if line is largest else line for line in lines)
+    return tuple(lines)
+
+
+def _converted(price: Price, usage: Usage) -> Exact:
+    """The usage in the unit that is priced."""
+    units: Exact = max(Decimal(0), usage.quantity)
+    return units if price.conversion is None else price.conversion.apply(units)
+
+
+def _included(price: Price, usage: Usage) -> Decimal:
+    """Units that cost nothing: the price's own, and what earlier periods left over."""
+    if not price.rollover:
+        return price.included
+    cap = usage.rolled_over if price.rollover_cap is None else price.rollover_cap
+    return price.included + min(cap, usage.rolled_over)
 
 
 def _units(price: Price, usage: Usage) -> tuple[list[Step], Exact]:
     """What the model sees of the usage, and the steps to there."""
     steps = []
-    units: Exact = max(Decimal(0), usage.quantity)
+    units = _converted(price, usage)
     if price.conversion is not None:
-        before, units = units, price.conversion.apply(units)
-        said = f"{shown(before)} converted to {shown(units)}"
-        steps.append(_note("conversion", said, units))
-    included = price.included
-    if price.rollover:
-        cap = usage.rolled_over if price.rollover_cap is None else price.rollover_cap
-        included += min(cap, usage.rolled_over)
-    if included:
+        said = f"{shown(max(Decimal(0), usage.quantity))} {price.conversion.describe()}"
+        steps.append(_note("conversion", f"{said} = {shown(units)}", units))
+    if included := _included(price, usage):
         covered = min(units, included)
         said = f"{shown(covered)} of {plain(included)} included units"
         steps.append(_note("included", said, covered, Decimal(0)))

@@ -1,25 +1,35 @@
 """A price that somebody tries: the body of `POST /v1/rate` and its answer. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
-from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from common.events.rfc3339 import parse_time_ms
 from common.money import plain
-from rating.exact import EXACT, settle
+from rating.exact import EXACT, Exact, over, plus, times
 from rating.plan import currency_problem
-from rating.price import read_price
+from rating.price import Price, read_price
+from rating.prices.dynamic import Dynamic
 from rating.prices.fields import FieldError, Fields
+from rating.prices.graduated_percentage import GraduatedPercentage
 from rating.prices.model import Seen
-from rating.proration import Proration
-from rating.rate import Context, Rated, Usage, rate
+from rating.proration import Misfit, Proration
+from rating.rate import Context, Rated, Usage, left_over, rate
 
 MAX_EVENTS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Event:
+    """`at`: when a gauge changed by `amount`; None where the model does not ask."""
+
+    amount: Decimal
+    at: datetime | None
 
 
 def try_price(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
@@ -32,54 +42,87 @@ def try_price(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]
     proration = _proration(fields)
     inner = fields.within("price")
     if inner is None:
-        fields.refuse("price", "must be an object with a model")
+        if fields.raw("price") is None:
+            fields.refuse("price", "is missing: an object with a model")
         return {}, fields.errors
     price = read_price(inner)
     inner.finish()
     invoiced = fields.quantity("invoiced", default=Decimal(0))
-    usage = _usage(fields, price.model.needs, proration)
-    if price.model.needs == "changes" and usage.seen.hours is None:
-        fields.refuse("proration", "is missing: a level is held for a part of a period")
+    usage = _usage(fields, price, proration)
     fields.finish()
     if fields.errors:
         return {}, fields.errors
-    return _answer(rate(price, usage, Context(currency, proration)), invoiced), []
+    rated = rate(price, usage, Context(currency, proration))
+    return _answer(rated, invoiced, left_over(price, usage)), []
 
 
-def _usage(fields: Fields, needs: str | None, proration: Proration | None) -> Usage:
-    quantity = fields.quantity("quantity", default=Decimal(0))
-    group = fields.texts("group")
-    hours = None if proration is None else Fraction(_hours(proration, proration.period_from))
-    usage = Usage(
-        quantity,
-        Seen(group=group, hours=hours),
-        rolled_over=max(Decimal(0), fields.quantity("rolled_over", default=Decimal(0))),
+def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
+    needs = price.model.needs
+    seen = Seen(
+        group=fields.texts("group"),
+        hours=None if proration is None else _hours(proration.period_from, proration.period_to),
     )
-    if fields.raw("events") in (None, []):
+    given = fields.raw("quantity") is not None
+    quantity = fields.quantity("quantity", default=Decimal(0))
+    usage = Usage(quantity, seen, _rolled_over(fields, price))
+    events = _events(fields, needs)
+    if needs == "changes" and proration is None and (events or _per_month(price)):
+        fields.refuse("proration", "is missing: a level is held for a part of a period")
+    if not events:
         return usage
-    changes: list[tuple[Decimal, datetime | None]] = []
+    if needs == "events":
+        return replace(usage, seen=replace(seen, amounts=tuple(one.amount for one in events)))
+    with localcontext(EXACT):
+        if needs == "changes":
+            return usage if proration is None else replace(usage, quantity=_held(events, proration))
+        if given and not isinstance(price.model, Dynamic | GraduatedPercentage):
+            return usage
+        return replace(usage, quantity=sum((one.amount for one in events), Decimal(0)))
+
+
+def _events(fields: Fields, needs: str | None) -> Sequence[Event]:
+    """The events of a body; empty where it has none."""
+    if fields.raw("events") in (None, []):
+        return []
+    events = []
     for item in fields.objects("events", max_items=MAX_EVENTS):
         amount = item.quantity("amount")
-        if amount < 0 and needs != "changes":
+        if amount < 0 and needs == "events":
             item.refuse("amount", "must not be negative")
-        at = _instant(item, "time") if needs == "changes" else None
-        changes.append((amount, at))
+        at = _instant(item, "time") if needs == "changes" or item.raw("time") is not None else None
+        events.append(Event(amount, at))
         item.finish()
-    if needs == "events":
-        amounts = tuple(amount for amount, _ in changes)
-        return replace(usage, seen=replace(usage.seen, amounts=amounts))
-    if needs == "changes" and proration is not None:
-        held = sum(
-            (Fraction(amount) * _hours(proration, at) for amount, at in changes if at), Fraction(0)
-        )
-        return replace(usage, quantity=settle(held))
-    return usage
+    return events
 
 
-def _hours(proration: Proration, since: datetime) -> Fraction:
-    """From `since`, or the period's begin if that is later, to the period's end."""
-    left = proration.period_to.astimezone(UTC) - max(since, proration.period_from).astimezone(UTC)
-    return Fraction(max(left, timedelta()) // timedelta(microseconds=1), 3_600_000_000)
+def _rolled_over(fields: Fields, price: Price) -> Decimal:
+    units = fields.quantity("rolled_over", default=Decimal(0))
+    if units < 0:
+        fields.refuse("rolled_over", "must not be negative")
+    elif units and not price.rollover:
+        fields.refuse("rolled_over", "the price has no rollover")
+    return units
+
+
+def _per_month(price: Price) -> bool:
+    return getattr(price.model, "per", None) == "month"
+
+
+def _held(events: Sequence[Event], proration: Proration) -> Exact:
+    """Unit-hours: each change counts from its time, or the service's begin if that is later, to
+    the service's end."""
+    total: Exact = Decimal(0)
+    for event in events:
+        if event.at is not None:
+            since = max(event.at, proration.service_from)
+            total = plus(total, times(event.amount, _hours(since, proration.service_to)))
+    return total
+
+
+def _hours(start: datetime, end: datetime) -> Exact:
+    """Elapsed hours, 0 where `end` is before `start`."""
+    elapsed = max(timedelta(), end.astimezone(UTC) - start.astimezone(UTC))
+    return over(Decimal(elapsed // _MICROSECOND), Decimal(3_600_000_000))
 
 
 def _proration(fields: Fields) -> Proration | None:
@@ -100,8 +143,8 @@ def _proration(fields: Fields) -> Proration | None:
         return None
     try:
         return Proration(*times, zone, granularity)  # type: ignore[arg-type, call-arg]
-    except ValueError as error:
-        fields.refuse("proration", str(error))
+    except Misfit as error:
+        item.refuse(error.field, str(error))
         return None
 
 
@@ -114,7 +157,7 @@ def _instant(fields: Fields, name: str) -> datetime | None:
         return None
 
 
-def _answer(rated: Rated, invoiced: Decimal) -> dict[str, Any]:
+def _answer(rated: Rated, invoiced: Decimal, left: Decimal | None) -> dict[str, Any]:
     with localcontext(EXACT):
         due = rated.rounded - invoiced
     lines = []
@@ -127,9 +170,10 @@ def _answer(rated: Rated, invoiced: Decimal) -> dict[str, Any]:
             "amount": plain(line.amount),
         }
         lines.append(shown if line.tier is None else {**shown, "tier": line.tier})
-    return {
+    answer = {
         "amount": format(rated.rounded, "f"),
         "due": format(due, "f"),
         "lines": lines,
         "residual": plain(rated.residual),
     }
+    return answer if left is None else {**answer, "left_over": plain(left)}

@@ -1,108 +1,71 @@
-"""Cases whose answers are known from other billing engines, computed again by hand."""
+"""The table of known cases, each through the pure function and through the real application."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import httpx
 import pytest
+import pytest_asyncio
 
-from common.money import round_line
-from rating.price import Price
+from rating.main import build
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
-from tests.unit.rating.prices import costs, price, rated, tier
+from rating.settings import Settings
+from tests.unit.rating.known_cases import CASES, ROWS, WITH_FLATS, Case
+from tests.unit.rating.prices import price, rated, tier
 
-GRADUATED_WITH_FLATS = price(
-    model="graduated",
-    tiers=[tier("10", "10", "2"), tier("20", "5", "3"), tier(None, "5", "3")],
-)
-GRADUATED_FLATS_THEN_UNITS = price(
-    model="graduated",
-    tiers=[tier("5", "0", "100"), tier("10", "0", "50"), tier("15", "5"), tier(None, "1")],
-)
-GRADUATED_DISCOUNT = price(
-    model="graduated", tiers=[tier("10", "100"), tier("20", "90"), tier(None, "80")]
-)
-GRADUATED_DECIMALS = price(
-    model="graduated", tiers=[tier("0.1", "10"), tier("1", "5"), tier(None, "2")]
-)
+GRADUATED_WITH_FLATS = price(**WITH_FLATS)
 
 
-@pytest.mark.parametrize(
-    ("made", "quantity", "expected"),
-    [
-        (price(model="unit", unit_amount="100"), "10", "1000.00"),
-        (price(model="unit", unit_amount="1", included="110"), "50", "0.00"),
-        (price(model="unit", unit_amount="1", included="110"), "125", "15.00"),
-        (price(model="unit", unit_amount="1", included="110"), "155", "45.00"),
-        (GRADUATED_FLATS_THEN_UNITS, "22", "182.00"),
-        (GRADUATED_DISCOUNT, "30", "2700.00"),
-        (GRADUATED_DISCOUNT, "15", "1450.00"),
-        (GRADUATED_WITH_FLATS, "0", "2.00"),
-        (GRADUATED_WITH_FLATS, "1", "12.00"),
-        (GRADUATED_WITH_FLATS, "10", "102.00"),
-        (GRADUATED_WITH_FLATS, "11", "110.00"),
-        (GRADUATED_WITH_FLATS, "12", "115.00"),
-        (GRADUATED_WITH_FLATS, "21", "163.00"),
-        (GRADUATED_DECIMALS, "0.05", "0.50"),
-        (GRADUATED_DECIMALS, "0.5", "3.00"),
-        (price(model="flat", amount="100"), "0", "100.00"),
-        (price(model="unit", unit_amount="0"), "1000000", "0.00"),
-    ],
-)
-def test_a_quantity_costs(made: Price, quantity: str, expected: str) -> None:
-    assert costs(made, quantity) == expected
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_pure_function_knows_the_answer(case: Case) -> None:
+    result = case.rated()
+    assert str(result.rounded) == case.amount
+    assert case.due is None or result.rounded - Decimal(case.invoiced) == Decimal(case.due)
+    assert sum(line.amount for line in result.lines) == result.amount
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """The application as it is deployed. Rating a price needs no server, so none is started."""
+    transport = httpx.ASGITransport(app=build(Settings(), api=True, worker=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://rating") as client:
+        yield client
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_the_api_knows_the_answer(client: httpx.AsyncClient, case: Case) -> None:
+    answer = await client.post("/v1/rate", json=case.body())
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert said["amount"] == case.amount
+    assert case.due is None or said["due"] == case.due
+    assert Decimal(said["due"]) == Decimal(case.amount) - Decimal(case.invoiced)
+    exact = sum(Decimal(line["amount"]) for line in said["lines"])
+    assert exact == Decimal(said["amount"]) + Decimal(said["residual"])
 
 
 @pytest.mark.parametrize(
-    ("made", "quantity", "invoiced", "due"),
+    ("row", "signs", "expected"),
     [
-        (GRADUATED_FLATS_THEN_UNITS, "22", "160", "22"),
-        (GRADUATED_DISCOUNT, "30", "1450", "1250"),
-        (price(model="unit", unit_amount="1", included="110"), "155", "15", "30"),
+        ("plan change after 1 of 30 days", (-1, 1), "14.50"),
+        ("plan change on day 100 of a year", (1, -1), "435.61"),
+        ("plan change on 2 January", (1, 1), "19.67"),
     ],
 )
-def test_what_was_invoiced_is_subtracted_from_the_whole(
-    made: Price, quantity: str, invoiced: str, due: str
+def test_a_plan_change_is_the_sum_of_its_rounded_lines(
+    row: str, signs: tuple[int, ...], expected: str
 ) -> None:
-    assert rated(made, quantity).amount - Decimal(invoiced) == Decimal(due)
+    lines = [case.rated().rounded for case in ROWS[row]]
+    total = sum(sign * line for sign, line in zip(signs, lines, strict=True))
+    assert total == Decimal(expected)
 
 
-def at(month: int, day: int) -> datetime:
-    return datetime(2026, month, day, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "service", "period", "expected"),
-    [
-        ("100", "USD", (at(1, 1), at(1, 16)), (at(1, 1), at(2, 1)), "48.39"),
-        ("100", "USD", (at(1, 1), at(1, 11)), (at(1, 1), at(2, 1)), "32.26"),
-        ("1000", "JPY", (at(1, 1), at(1, 11)), (at(1, 1), at(2, 1)), "323"),
-        ("10", "USD", (at(1, 1), at(1, 2)), (at(1, 1), at(2, 1)), "0.32"),
-        ("20", "USD", (at(1, 2), at(2, 1)), (at(1, 1), at(2, 1)), "19.35"),
-        ("50", "USD", (at(1, 8), at(2, 1)), (at(1, 1), at(2, 1)), "38.71"),
-        ("5", "USD", (at(6, 2), at(7, 1)), (at(6, 1), at(7, 1)), "4.83"),
-        ("20", "USD", (at(6, 2), at(7, 1)), (at(6, 1), at(7, 1)), "19.33"),
-        ("100", "USD", (at(1, 1), at(2, 1)), (at(1, 1), at(2, 1)), "100.00"),
-        ("100", "USD", (at(1, 5), at(1, 5)), (at(1, 1), at(2, 1)), "0.00"),
-    ],
-)
-def test_a_fee_is_prorated(
-    amount: str,
-    currency: str,
-    service: tuple[datetime, datetime],
-    period: tuple[datetime, datetime],
-    expected: str,
-) -> None:
-    fee = price(model="flat", amount=amount)
-    result = rate(fee, Usage(), Context(currency, Proration(*service, *period)))
-    assert str(round_line(result.amount, currency)) == expected
-    assert str(result.rounded) == expected
-
-
-def test_usage_is_not_prorated() -> None:
-    half = Proration(at(1, 1), at(1, 16), at(1, 1), at(2, 1))
-    result = rate(price(model="unit", unit_amount="3"), Usage(Decimal(7)), Context("USD", half))
-    assert result.amount == 21
+def test_capacity_is_a_fee_and_overage_in_two_prices_or_one() -> None:
+    fee, overage, together = (case.rated().rounded for case in ROWS["capacity with overage"])
+    assert fee + overage == together == 15
 
 
 @pytest.mark.parametrize(
@@ -114,6 +77,7 @@ def test_usage_is_not_prorated() -> None:
         ("0.5", "JPY", "1", "-0.5"),
         ("0.4999", "JPY", "0", "0.4999"),
         ("1.2345", "KWD", "1.235", "-0.0005"),
+        ("0.00005", "CLF", "0.0001", "-0.00005"),
     ],
 )
 def test_the_line_is_rounded_once_half_away_from_zero(
@@ -121,6 +85,16 @@ def test_the_line_is_rounded_once_half_away_from_zero(
 ) -> None:
     result = rated(price(model="unit", unit_amount=unit_amount), "1", currency)
     assert (str(result.rounded), result.residual) == (expected, Decimal(residual))
+
+
+def at(month: int, day: int) -> datetime:
+    return datetime(2026, month, day, tzinfo=UTC)
+
+
+def test_usage_is_not_prorated() -> None:
+    half = Proration(at(1, 1), at(1, 16), at(1, 1), at(2, 1))
+    result = rate(price(model="unit", unit_amount="3"), Usage(Decimal(7)), Context("USD", half))
+    assert result.amount == 21
 
 
 def test_tiers_are_not_rounded_one_by_one() -> None:

@@ -11,7 +11,7 @@ from math import ceil, floor
 from typing import Any, Final
 
 from common.money import plain
-from rating.exact import DECIMAL_POWERS, Exact, times
+from rating.exact import DECIMAL_POWERS, Exact, over, times
 from rating.prices.fields import Fields
 
 ROUNDINGS: Final = ("none", "ceiling", "floor", "half_up")
@@ -28,10 +28,8 @@ class Conversion:
 
     def apply(self, quantity: Exact) -> Exact:
         """The quantity (not negative) in the unit that is priced."""
-        if not self.divide:
-            exact: Exact = times(quantity, self.factor)
-        else:
-            exact = Fraction(quantity) / Fraction(self.factor)
+        convert = over if self.divide else times
+        exact = convert(quantity, self.factor)
         if self.rounding == "none":
             return exact
         scale = DECIMAL_POWERS[self.precision]
@@ -43,6 +41,14 @@ class Conversion:
         else:
             units = floor(scaled + Fraction(1, 2))
         return Decimal(units).scaleb(-self.precision)
+
+    def describe(self) -> str:
+        """What is done to a quantity: `÷ 1000, ceiling`."""
+        said = f"{'÷' if self.divide else '×'} {plain(self.factor)}"
+        if self.rounding == "none":
+            return said
+        kept = f" to {self.precision} decimals" if self.precision else ""
+        return f"{said}, {self.rounding.replace('_', ' ')}{kept}"
 
     def fields(self) -> dict[str, Any]:
         """Canonical."""

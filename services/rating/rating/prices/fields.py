@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from common.money import plain
+
 DECIMAL: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
 WHOLE: Final = re.compile(r"[0-9]{1,12}")
 USAGE_DIGITS: Final = 100
@@ -51,11 +53,11 @@ class Fields:
     ) -> Decimal:
         """A decimal that is not negative (or above zero), of NUMERIC(38,18).
 
-        Without a default the field is required. After an error 0 is returned, so that reading
-        can go on.
+        Without a default the field is required; with one, null is as good as leaving it out.
+        After an error 0 is returned, so that reading can go on.
         """
         value = self.raw(name)
-        if value is None and default is not None and name not in self._value:
+        if value is None and default is not None:
             return default
         problem = _decimal_problem(value)
         if problem is None:
@@ -115,14 +117,19 @@ class Fields:
         return None
 
     def texts(self, name: str) -> dict[str, str]:
-        """An object of texts; empty where it is missing."""
+        """An object of texts; empty where it is missing. Numbers, booleans and null become the
+        texts that they become as dimensions of usage: 5, 5.0 and "5" are one, null is ""."""
         value = self.raw(name)
         if value is None:
             return {}
-        if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+        if not isinstance(value, Mapping):
             self.refuse(name, "must be an object whose values are texts")
             return {}
-        return dict(value)
+        found = {key: _dimension(item) for key, item in value.items()}
+        for key, item in found.items():
+            if item is None:
+                self.refuse(f"{name}.{key[:100]}", "must be a text, a number, true, false or null")
+        return {key: item or "" for key, item in found.items()}
 
     def text(self, name: str, *, default: str | None = None, max_length: int = 200) -> str:
         """A string that is not empty; with a default it may be missing, null or empty."""
@@ -155,6 +162,14 @@ class Fields:
         for name in self._value:
             if name not in self._read:
                 self.refuse(name[:100], "is not a field here")
+
+
+def _dimension(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return plain(Decimal(str(value))) if isinstance(value, int | float) else None
 
 
 def _decimal_problem(

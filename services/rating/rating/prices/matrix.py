@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar, Final, Self
 
 from common.money import plain
@@ -20,7 +21,8 @@ MAX_CELLS: Final = 1000
 
 @dataclass(frozen=True)
 class Matrix:
-    """`cells`: unit amounts by the values of `dimensions`, in their order; `default`: elsewhere."""
+    """`cells`: unit amounts by the values of `dimensions`, in their order; `default`: elsewhere.
+    A value that usage does not have is the empty text, as it is in rollups."""
 
     name: ClassVar[str] = "matrix"
     metered: ClassVar[bool] = True
@@ -52,10 +54,12 @@ class Matrix:
 
     def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
         values = tuple(seen.group.get(name, "") for name in self.dimensions)
-        whole = all(name in seen.group for name in self.dimensions)
-        found = dict(self.cells).get(values) if whole else None
+        found = self._amounts.get(values)
         unit_amount = self.default if found is None else found
-        named = ", ".join(f"{k} {seen.group.get(k, 'unknown')}" for k in self.dimensions)
+        named = ", ".join(
+            f"{name} {value or 'unknown'}"
+            for name, value in zip(self.dimensions, values, strict=True)
+        )
         return [
             Step(
                 kind="matrix",
@@ -66,6 +70,10 @@ class Matrix:
                 amount=times(quantity, unit_amount),
             )
         ]
+
+    @cached_property
+    def _amounts(self) -> dict[tuple[str, ...], Decimal]:
+        return dict(self.cells)
 
     def fields(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, ClassVar, Protocol, Self
 
 import msgspec
@@ -33,7 +32,7 @@ class Seen:
 
     amounts: tuple[Decimal, ...] | None = None
     group: Mapping[str, str] = field(default_factory=dict)
-    hours: Fraction | None = None
+    hours: Exact | None = None
 
 
 NOTHING_SEEN = Seen()

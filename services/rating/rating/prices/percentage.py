@@ -3,7 +3,7 @@
 `{"model": "percentage", "rate": "0.013", "fixed_amount": "2", "free_events": "3", "free_amount":
 "250"}`: 50, 100, 250, 400 cost nothing, nothing, 150 × 0.013 + 2, and 400 × 0.013 + 2:
 11.15. Events are free until one of the limits is reached; the event that crosses `free_amount`
-pays for the rest.
+pays for the rest. A limit of 0 is none: nobody means "three events free, up to 0 in all".
 """
 
 from collections.abc import Sequence
@@ -36,12 +36,11 @@ class Percentage:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        free = fields.raw("free_events") is not None
         made = cls(
             rate=fields.decimal("rate"),
             fixed_amount=fields.decimal("fixed_amount", default=Decimal(0)),
-            free_events=fields.whole("free_events", default=0, most=10**12 - 1) if free else None,
-            free_amount=fields.maybe_decimal("free_amount"),
+            free_events=fields.whole("free_events", default=0, most=10**12 - 1) or None,
+            free_amount=fields.maybe_decimal("free_amount") or None,
             min_per_event=fields.maybe_decimal("min_per_event"),
             max_per_event=fields.maybe_decimal("max_per_event"),
         )

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from common.money import plain
-from rating.exact import Exact, shown, times
+from rating.exact import Exact, over, shown, times
 from rating.prices.fields import Fields
 from rating.prices.model import Seen, Step
 
@@ -36,16 +36,16 @@ class TimeWeighted:
     def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
         """Raises ValueError for a price per month when the period's length is not known."""
         amount = times(quantity, self.unit_amount)
-        over = ""
+        divided = ""
         if self.per == "month":
             if not seen.hours:
                 raise ValueError("a price per month needs the period")
-            amount = times(amount, 1 / seen.hours)
-            over = f" ÷ {shown(seen.hours)} hours of the period"
+            amount = over(amount, seen.hours)
+            divided = f" ÷ {shown(seen.hours)} hours of the period"
         return [
             Step(
                 kind="time_weighted",
-                description=f"{shown(quantity)} unit-hours × {plain(self.unit_amount)}{over}",
+                description=f"{shown(quantity)} unit-hours × {plain(self.unit_amount)}{divided}",
                 quantity=quantity,
                 unit_amount=self.unit_amount,
                 amount=amount,
