@@ -1,0 +1,167 @@
+"""How an amount comes about, as equations that a reader can check one by one. Pure.
+
+Each says what its right side is made of: `Tier 1 up to 10: 10 × 0.5 = 5`. Numbers are exact; one
+that has no end stands as a fraction, with its beginning behind it: `1,400/3 (≈ 466.666667)`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+from typing import Final
+
+from common.money import WIDE, exponent, plain, round_line
+from rating.exact import EXACT, Exact, minus, plus, settle, times
+from rating.price import Price
+from rating.prices.model import Step
+from rating.proration import Proration
+from rating.rate import Context, Usage
+
+_SHOWN: Final = Decimal("1e-6")
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`kind`: as of the charge's lines, and `quantity`, `total`, `proration`, `rounding`."""
+
+    kind: str
+    text: str
+    tier: int | None = None
+
+
+def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
+    """The way from `usage` to what `rate` answers, in its order."""
+    with localcontext(EXACT):
+        told, units = _units(price, usage)
+        steps = price.model.lines(units, usage.seen)
+        told += [Equation(step.kind, _model_step(step), step.tier) for step in steps]
+        total: Exact = Decimal(0)
+        for step in steps:
+            total = plus(total, step.amount)
+        if len(steps) > 1:
+            parts = " + ".join(number(step.amount) for step in steps)
+            told.append(Equation("total", f"{parts} = {number(total)}"))
+        more, total = _bounds(price, total)
+        told += more
+        proration = context.proration
+        if proration is not None and not price.model.metered and proration.share() != 1:
+            covered, whole = map(number, _units_of(proration))
+            before, total = total, times(total, proration.share())
+            said = f"{number(before)} × {covered} ÷ {whole} = {number(total)}"
+            told.append(Equation("proration", f"{proration.describe()}: {said}"))
+        told.append(_rounding(total, context.currency))
+        return told
+
+
+def number(value: Exact) -> str:
+    """`value` exactly, with thousands separated: `1,234.5`, or `1/3 (≈ 0.333333)`."""
+    if isinstance(value, Fraction):
+        settled = settle(value)
+        if Fraction(settled) != value:
+            begins = settled.quantize(_SHOWN, rounding=ROUND_HALF_UP, context=WIDE)
+            return f"{value.numerator:,}/{value.denominator:,} (≈ {number(begins)})"
+        value = settled
+    whole, point, decimals = plain(value).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-')):,}{point}{decimals}"
+
+
+def _units(price: Price, usage: Usage) -> tuple[list[Equation], Exact]:
+    told = []
+    units: Exact = usage.quantity
+    if units < 0:
+        told.append(Equation("quantity", f"max({number(units)}, 0) = 0"))
+        units = Decimal(0)
+    conversion = price.conversion
+    if conversion is not None:
+        exact = times(units, conversion.factor)
+        if conversion.divide:
+            exact = Fraction(units) / Fraction(conversion.factor)
+        sign = "÷" if conversion.divide else "×"
+        said = f"{number(units)} {sign} {number(conversion.factor)} = {number(exact)}"
+        units = conversion.apply(units)
+        if conversion.rounding != "none":
+            said += f", {_ROUNDED[conversion.rounding]} to {_places(conversion.precision)}"
+            said += f" = {number(units)}"
+        told.append(Equation("conversion", said))
+    included = price.included
+    if price.rollover:
+        cap = usage.rolled_over if price.rollover_cap is None else price.rollover_cap
+        rolled = min(cap, usage.rolled_over)
+        said = f"Included and rolled over: {number(included)} + {number(rolled)}"
+        included += rolled
+        told.append(Equation("included", f"{said} = {number(included)}"))
+    if included:
+        told.append(_less("included", "Included", units, included))
+        units = minus(units, min(units, included))
+    discount = price.discount
+    if discount is not None and discount.kind == "quantity":
+        told.append(_less("discount", "Discounted units", units, discount.value))
+        units = discount.units(units)
+    if price.minimum_quantity is not None and units < price.minimum_quantity:
+        said = f"max({number(units)}, {number(price.minimum_quantity)})"
+        units = price.minimum_quantity
+        told.append(Equation("minimum_quantity", f"At least: {said} = {number(units)}"))
+    return told, units
+
+
+def _units_of(proration: Proration) -> tuple[Decimal, Decimal]:
+    """Covered and whole, in days or seconds as `proration.describe` says."""
+    covered, whole = map(Decimal, proration.units())
+    if proration.granularity == "day":
+        return covered, whole
+    return covered.scaleb(-6), whole.scaleb(-6)
+
+
+_ROUNDED: Final = {
+    "ceiling": "rounded up",
+    "floor": "rounded down",
+    "half_up": "rounded half away from zero",
+}
+
+
+def _places(decimals: int) -> str:
+    return "1 decimal" if decimals == 1 else f"{decimals} decimals"
+
+
+def _less(kind: str, label: str, units: Exact, less: Exact) -> Equation:
+    """`less` taken off `units`, which never fall below zero."""
+    left = max(minus(units, less), Decimal(0))
+    return Equation(kind, f"{label}: max({number(units)} - {number(less)}, 0) = {number(left)}")
+
+
+def _model_step(step: Step) -> str:
+    label, colon, working = step.description.rpartition(": ")
+    if step.quantity is not None and step.unit_amount is not None:
+        if times(step.quantity, step.unit_amount) == step.amount:
+            working = f"{number(step.quantity)} × {number(step.unit_amount)}"
+            label = label or ("" if colon or "×" in step.description else step.description)
+    elif not colon:
+        return f"{step.description}: {number(step.amount)} = {number(step.amount)}"
+    said = f"{label}: {working}" if label else working
+    return f"{said} = {number(step.amount)}"
+
+
+def _bounds(price: Price, total: Exact) -> tuple[Sequence[Equation], Exact]:
+    told = []
+    discount = price.discount
+    if discount is not None and discount.kind != "quantity":
+        before, total = total, minus(total, discount.off(total))
+        off = number(discount.value)
+        less = f"{number(before)} × {off} ÷ 100" if discount.kind == "percent" else off
+        floor = f"{number(before)} - {less}"
+        if discount.kind == "amount":
+            floor = f"max({floor}, 0)"
+        told.append(Equation("discount", f"{discount.describe()}: {floor} = {number(total)}"))
+    for kind, bound, pick in (("maximum", price.maximum, min), ("minimum", price.minimum, max)):
+        if bound is not None and pick(total, bound) != total:
+            said = f"{pick.__name__}({number(total)}, {number(bound)})"
+            total = bound
+            told.append(Equation(kind, f"{kind.capitalize()}: {said} = {number(total)}"))
+    return told, total
+
+
+def _rounding(total: Exact, currency: str) -> Equation:
+    rounded = round_line(settle(total), currency)
+    said = f"{number(total)}, rounded half away from zero to {_places(exponent(currency))}"
+    return Equation("rounding", f"{currency}: {said} = {number(rounded)}")
