@@ -12,6 +12,7 @@ __all__ = [
     "Accepted",
     "Accounting",
     "Charge",
+    "ChargeExplanation",
     "DeadEvent",
     "Decision",
     "Decisions",
@@ -172,7 +173,22 @@ class Charge(Model, frozen=True, kw_only=True):
     start: datetime | None = msgspec.field(name="from", default=None)
     end: datetime | None = msgspec.field(name="to", default=None)
     version: int = 0
+    unit: str = ""
     lines: list[dict[str, Any]] = []
+
+
+class ChargeExplanation(Model, frozen=True, kw_only=True):
+    """How a charge's amount came about. `usage` has a page of `rows` and the cursor `next`."""
+
+    charge: Charge
+    meter: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
+    price: dict[str, Any] = {}
+    steps: list[dict[str, Any]] = []
+    exact: Decimal
+    rounded: Decimal
+    residual: Decimal
+    recomputes: bool
 
 
 class Invoice(Model, frozen=True, kw_only=True):

@@ -42,6 +42,10 @@ class Meters:
         """Whether the topic has been read to where it ended at the start."""
         return self._follower.is_ready
 
+    def definition(self, slug: str) -> Meter | None:
+        """The meter as the topic has told it; None while it has not."""
+        return self._follower.items.get(slug)
+
     async def unit(self, slug: str) -> str | None:
         """The unit of a meter, None where there is no such meter. Raises `ApiError`
         (meters_unavailable) when nobody can say."""

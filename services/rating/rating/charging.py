@@ -11,6 +11,7 @@ import msgspec
 from common.contracts.charges import Charge
 from common.periods import Period
 from rating.plan import Plan, PlanPrice
+from rating.price import Price, price_of
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
 from rating.subscription import Subscription
@@ -87,6 +88,14 @@ def make_charge(
         evidence=_evidence(plan, price, period, measured, rated.rounded, rated.residual),
         closed=closed,
     )
+
+
+def made_from(charge: Charge) -> tuple[Price, Usage, Context]:
+    """What a charge was rated from, by its evidence: `rate` of it gives the charge's amount."""
+    whole_start, whole_end = map(datetime.fromisoformat, charge.evidence["period"])
+    proration = Proration(charge.period_from, charge.period_to, whole_start, whole_end)
+    usage = Usage(charge.quantity) if charge.meter is not None else Usage()
+    return price_of(charge.evidence["price"]), usage, Context(charge.currency, proration)
 
 
 def withdraw(charge: Charge) -> Charge:

@@ -35,6 +35,9 @@ UNKNOWN_REFERENCE: Final = declare(
     "unknown_reference", 422, "The body names a tenant or a plan's version that does not exist."
 )
 UNKNOWN_CHARGE: Final = declare("unknown_charge", 404, "There is no charge with this id.")
+WITHDRAWN_CHARGE: Final = declare(
+    "withdrawn_charge", 409, "The charge owes nothing: its period does not exist any more."
+)
 CURRENCY_MISMATCH: Final = declare(
     "currency_mismatch", 422, "The plan's currency is not the tenant's."
 )

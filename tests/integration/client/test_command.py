@@ -118,6 +118,14 @@ async def test_from_a_catalog_to_an_invoice_with_the_command_alone(
         assert charges["calls"][0]["charge"]["amount"] == "6"
         assert charges["seconds"] == []
 
+        charge = charges["calls"][0]["charge"]["id"]
+        told = await parsed("explain", charge, "--events", now.isoformat())
+        assert [step["text"] for step in told["explanation"]["steps"]][:1] == ["4 × 1.5 = 6"]
+        assert [event["id"] for event in told["events"]] == ["1", "2", "3", "4"]
+        code, out = await run("explain", charge)
+        assert code == 0
+        assert "4 × 1.5 = 6" in out
+
         await bill(tollgate, "acme")
         [invoice] = (await parsed("invoices", "list", "--tenant", "acme"))["items"]
         assert (invoice["state"], invoice["total"]) == ("finalised", "6.00")

@@ -53,3 +53,8 @@ def usage(
         **{f"filter.{name}": value for name, value in (filters or {}).items()},
     )
     return call
+
+
+def events_behind(query: Mapping[str, str]) -> Call[Page[dict[str, Any]]]:
+    """The events behind usage; `query` as a row of an explanation names it."""
+    return get("aggregator", "/v1/usage/events", Page[dict[str, Any]], **query)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tollgate.call import Call, get, segment, send
-from tollgate.models import Charge, Page, Plan, Subscription, Tenant
+from tollgate.models import Charge, ChargeExplanation, Page, Plan, Subscription, Tenant
 
 
 def put_tenant(key: str, body: Mapping[str, Any]) -> Call[Tenant]:
@@ -51,3 +51,8 @@ def charges(
     return get(
         "rating", "/v1/charges", Page[Charge], tenant=tenant, from_=start, to=end, limit=limit
     )
+
+
+def explain_charge(id: str) -> Call[ChargeExplanation]:
+    """How a charge's amount came about; its `usage` has the cursor of further rows."""
+    return get("rating", f"/v1/charges/{segment(id)}/explain", ChargeExplanation)

@@ -9,6 +9,7 @@ from tollgate.cli import (
     apply,
     decisions,
     events,
+    explain,
     invoices,
     output,
     rules,
@@ -27,6 +28,7 @@ cli = typer.Typer(
 cli.command(name="apply")(apply.apply)
 cli.command(name="usage")(usage.usage)
 cli.command(name="trace")(trace.trace)
+cli.command(name="explain")(explain.explain)
 cli.command(name="status")(status.status)
 cli.add_typer(invoices.cli, name="invoices")
 cli.add_typer(rules.cli, name="rules")

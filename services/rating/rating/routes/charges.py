@@ -9,9 +9,11 @@ from fastapi import APIRouter, Path, Query, Request
 from common.auth import scope
 from common.errors import INVALID_REQUEST, ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
-from rating.errors import UNKNOWN_CHARGE
+from common.usage import RowKey, Usage, UsageProjection, UsageRow
+from rating.errors import UNKNOWN_CHARGE, WITHDRAWN_CHARGE
+from rating.explained import ExplainedOut, explain
 from rating.schemas import ChargeList, ChargeOut, Instant
-from rating.store import charges
+from rating.store import SCHEMA, charges
 
 router = APIRouter(tags=["charges"])
 Id = Annotated[str, Path(min_length=1, max_length=300)]
@@ -48,6 +50,38 @@ async def list_charges(
         "charges", found, limit, lambda one: (msgspec.to_builtins(one.period_from), one.id)
     )
     return ChargeList(items=[ChargeOut.of(one) for one in found], next=following)
+
+
+@router.get("/v1/charges/{id}/explain", dependencies=[scope("charges:read")])
+async def explain_charge(
+    id: Id, request: Request, limit: Limit = 1000, cursor: Cursor = None
+) -> ExplainedOut:
+    """How a charge's amount came about: the meter, the hours, the steps of the price with their
+    numbers, the rounding. `limit` and `cursor` page through the hours; each names where the
+    events behind it are listed."""
+    state = request.app.state
+    async with (
+        state.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        charge = await charges.get(connection, id)
+        if charge is None:
+            raise ApiError(UNKNOWN_CHARGE, f"there is no charge {id}")
+        if charge.withdrawn:
+            raise ApiError(WITHDRAWN_CHARGE, charge.evidence["withdrawn"])
+        now: Usage | None = None
+        rows: list[UsageRow] = []
+        following = None
+        listing = f"explain/{id}"
+        after = decode_cursor(listing, cursor, RowKey)
+        if charge.meter is not None:
+            usage = UsageProjection(SCHEMA)
+            place = (charge.tenant, charge.meter, charge.period_from, charge.period_to)
+            now = await usage.usage(connection, *place)
+            rows = await usage.rows(connection, place, after, limit + 1)
+            rows, following = page(listing, rows, limit, lambda row: row.key)
+    meter = state.meters.definition(charge.meter) if charge.meter is not None else None
+    return explain(charge, meter, now, rows, following)
 
 
 @router.get("/v1/charges/{id}", dependencies=[scope("charges:read")])

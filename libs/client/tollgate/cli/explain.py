@@ -1,0 +1,106 @@
+"""`tollgate explain CHARGE`: how a charge's amount came about, down to the events."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import typer
+from rich.tree import Tree
+
+from tollgate import calls
+from tollgate.cli.output import Json, console, print_json, text
+from tollgate.cli.times import parse_time
+from tollgate.client import Client
+from tollgate.errors import TollgateError
+from tollgate.models import ChargeExplanation
+
+HOURS_SHOWN = 24
+
+
+def explain(
+    charge: Annotated[str, typer.Argument(help="The charge's id, as `tollgate trace` shows it.")],
+    events: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=parse_time,
+            metavar="TIME",
+            help="List the events behind the hour of this time, as long as Kafka holds them.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The meter, the hours, the steps of the price with their numbers, and the rounding."""
+    with Client() as client:
+        found = client.perform(calls.rating.explain_charge(charge))
+        rows = list(_rows(client, charge, found))
+        listed = list(_events(client, rows, events)) if events is not None else []
+    if as_json:
+        print_json({"explanation": found, "rows": rows, "events": listed})
+    else:
+        _print(found, rows, listed)
+
+
+def _rows(client: Client, charge: str, first: ChargeExplanation) -> Iterator[dict[str, Any]]:
+    usage = first.usage
+    while usage is not None:
+        yield from usage["rows"]
+        if usage["next"] is None:
+            return
+        call = calls.rating.explain_charge(charge).after(usage["next"])
+        usage = client.perform(call).usage
+
+
+def _events(client: Client, rows: list[dict[str, Any]], at: datetime) -> Iterator[dict[str, Any]]:
+    """The events behind the rows that cover `at`, once each."""
+    covering = [row for row in rows if _time(row["from"]) <= at < _time(row["to"])]
+    if not covering:
+        raise TollgateError(f"the charge has no usage at {at.isoformat()}")
+    # The shards of a row of usage are told apart by the log's partitions: one listing has all.
+    for link in dict.fromkeys(row["events"] for row in covering):
+        query = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+        yield from client.each(calls.aggregator.events_behind(query))
+
+
+def _time(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def _print(
+    found: ChargeExplanation, rows: list[dict[str, Any]], events: list[dict[str, Any]]
+) -> None:
+    charge = found.charge
+    tree = Tree(
+        f"charge {charge.id}: [bold]{found.rounded} {charge.currency}[/bold] "
+        f"({text(charge.start)} to {text(charge.end)})",
+        highlight=False,
+    )
+    tree.add(f"{charge.price} of plan {charge.plan} version {charge.plan_version}")
+    if found.usage is not None:
+        meter = found.meter or {"slug": charge.meter}
+        usage = tree.add(
+            f"meter {meter['slug']}: {text(meter.get('aggregation'))} of "
+            f"{text(meter.get('value'))} of events {text(meter.get('event_type'))}: "
+            f"{found.usage['quantity']} {charge.unit}".rstrip()
+        )
+        for row in rows[:HOURS_SHOWN]:
+            usage.add(
+                f"{row['from']} {text(row['group'])}: {text(row['value'])} from "
+                f"{row['events_counted']:,} events, version {row['version']} of shard "
+                f"{row['shard']}"
+            )
+        if len(rows) > HOURS_SHOWN:
+            usage.add(f"and {len(rows) - HOURS_SHOWN:,} rows more (--json shows all)")
+        if not found.usage["is_current"]:
+            usage.add("more usage has arrived since; the charge will be rated again")
+    steps = tree.add("steps")
+    for step in found.steps:
+        steps.add(step["text"])
+    steps.add(f"exact {found.exact}, residual {found.residual}")
+    if not found.recomputes:
+        steps.add("[bold]rating this again gives another amount[/bold]")
+    if events:
+        behind = tree.add(f"events ({len(events):,})")
+        for event in events:
+            behind.add(f"{event['time']} {event['source']} {event['id']}: {event['value']}")
+    console.print(tree)

@@ -1,0 +1,137 @@
+"""A charge explained: what the API answers about how its amount came about."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field
+
+from common.aggregates import value_of
+from common.contracts.charges import Charge
+from common.contracts.meters import Meter
+from common.money import plain
+from common.usage import Usage as Used
+from common.usage import UsageRow
+from rating.charging import made_from
+from rating.equations import equations
+from rating.rate import rate
+from rating.schemas import ChargeOut
+
+
+class StepOut(BaseModel):
+    """`text`: an equation that can be checked by hand. `tier`: of the price, from 1."""
+
+    kind: str
+    text: str
+    tier: int | None
+
+
+class RowOut(BaseModel):
+    """A row of usage: an hour, or a slot of ten seconds where a period begins or ends within the
+    hour. `value`: None for a unique_count, whose members are counted over the whole period.
+    `events`: where the aggregator lists the events behind it."""
+
+    from_: datetime = Field(serialization_alias="from")
+    to: datetime
+    group: dict[str, str]
+    shard: int
+    version: int
+    events_counted: int
+    value: str | None
+    events: str
+
+
+class UsageOut(BaseModel):
+    """`quantity` was read from `rows`. `is_current`: it is what the usage says by now; otherwise
+    more has arrived, and the charge will be rated again."""
+
+    quantity: str
+    aggregation: str | None
+    is_current: bool
+    rows: list[RowOut]
+    next: str | None
+
+
+class ExplainedOut(BaseModel):
+    """`recomputes`: rating what the charge names as its evidence gives its amount again."""
+
+    charge: ChargeOut
+    meter: dict[str, Any] | None = Field(description="Its definition; null for a fee.")
+    usage: UsageOut | None
+    price: dict[str, Any]
+    steps: list[StepOut]
+    exact: str
+    rounded: str
+    residual: str
+    recomputes: bool
+
+
+def explain(
+    charge: Charge,
+    meter: Meter | None,
+    now: Used | None,
+    rows: Sequence[UsageRow],
+    following: str | None,
+) -> ExplainedOut:
+    """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `rows`: a page
+    of what that was read from; `following`: the cursor of the next page."""
+    price, usage, context = made_from(charge)
+    rated = rate(price, usage, context)
+    usage_out = None
+    if charge.meter is not None and now is not None:
+        seen = charge.evidence.get("rollup_versions", {})
+        usage_out = UsageOut(
+            quantity=plain(charge.quantity),
+            aggregation=rows[0].aggregation if rows else None,
+            is_current=seen == {str(shard): version for shard, version in now.versions.items()},
+            rows=[_row(charge, row) for row in rows],
+            next=following,
+        )
+    return ExplainedOut(
+        charge=ChargeOut.of(charge),
+        meter=_definition(meter) if meter is not None else None,
+        usage=usage_out,
+        price=price.fields(),
+        steps=[
+            StepOut(kind=one.kind, text=one.text, tier=one.tier)
+            for one in equations(price, usage, context)
+        ],
+        exact=plain(rated.amount),
+        rounded=format(rated.rounded, "f"),
+        residual=plain(rated.residual),
+        recomputes=rated.amount == charge.amount,
+    )
+
+
+def _row(charge: Charge, row: UsageRow) -> RowOut:
+    is_distinct = row.aggregation == "unique_count"
+    value = None if is_distinct else value_of(row.aggregation, row.value)
+    query = {
+        "meter": charge.meter or "",
+        "tenant": charge.tenant,
+        "from": row.start.isoformat().replace("+00:00", "Z"),
+        "to": row.end.isoformat().replace("+00:00", "Z"),
+    } | {f"filter.{name}": value for name, value in row.group.items()}
+    return RowOut(
+        from_=row.start,
+        to=row.end,
+        group=row.group,
+        shard=row.shard,
+        version=row.version,
+        events_counted=row.value.count,
+        value=None if value is None else plain(value),
+        events=f"/v1/usage/events?{urlencode(query)}",
+    )
+
+
+def _definition(meter: Meter) -> dict[str, Any]:
+    return {
+        "slug": meter.slug,
+        "event_type": meter.event_type,
+        "aggregation": meter.aggregation,
+        "value": meter.value,
+        "group_by": meter.group_by,
+        "unit": meter.unit,
+        "revision": meter.revision,
+    }
