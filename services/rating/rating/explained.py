@@ -77,7 +77,7 @@ def explain(
     """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `rows`: a page
     of what that was read from; `following`: the cursor of the next page."""
     price, usage, context = made_from(charge)
-    rated = rate(price, usage, context)
+    rated = rate(price, usage, context).settled()
     usage_out = None
     if charge.meter is not None and now is not None:
         seen = charge.evidence.get("rollup_versions", {})
