@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test up down status logs doctor lint format reference clean-stack
+.PHONY: help demo test power-loss up down status logs doctor lint format reference clean-stack
 
 BIN := .venv/bin
 LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
@@ -12,6 +12,7 @@ PACKAGES := common tollgate stack demo reference $(notdir $(SERVICES))
 INSTALLED := .venv/.installed
 ARGS ?=
 NAME ?=
+SCALE ?= 5
 
 help: ## this list
 	@echo "Tollgate: meters, rates, invoices and throttles what tenants use."
@@ -40,6 +41,9 @@ logs: $(INSTALLED) ## the ends of all logs (NAME=aggregator for one, FOLLOW=1 to
 
 doctor: $(INSTALLED) ## which servers this machine would get, and why
 	@$(BIN)/tollgate-stack doctor
+
+power-loss: $(INSTALLED) ## cut the power after each system call of a collector's files (SCALE=20 for longer lives)
+	@TOLLGATE_POWER_LOSS_SCALE=$(SCALE) $(BIN)/python -m pytest -s tests/simulation/power_loss
 
 lint: $(INSTALLED) ## ruff, mypy --strict, who may import whom, and docs/reference up to date
 	@$(BIN)/ruff check .

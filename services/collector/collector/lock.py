@@ -4,14 +4,15 @@ import fcntl
 import os
 from pathlib import Path
 
+from collector.durable import make_directory
 from common.settings import UnsafeSettings
 
 
 class DirectoryLock:
-    """Holds `directory` (made if absent) until it is released or the process ends."""
+    """Holds `directory` (made, durably, if absent) until it is released or the process ends."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         self._descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

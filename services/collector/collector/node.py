@@ -7,18 +7,16 @@ log ─── tail ────┘                        └── seals: what 
 throttler ──▶ feed ──▶ decisions ──▶ gate (nginx, apps)
 """
 
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
-import structlog
 
 from collector import metrics
 from collector.decisions.feed import DecisionFeed
 from collector.decisions.holder import Decisions
-from collector.decisions.store import DecisionStore
+from collector.decisions.store import open_decisions
 from collector.lock import DirectoryLock
 from collector.seals import Seals
 from collector.settings import Settings
@@ -28,8 +26,6 @@ from collector.tail.follower import Follower
 from collector.tail.mapping import LineMapper
 from collector.tail.worker import TailWorker
 from common.service import background
-
-log = structlog.get_logger(__name__)
 
 DECISIONS_FILE = "decisions.sqlite"
 
@@ -51,7 +47,7 @@ class Node:
             tailing=settings.nginx_log is not None,
             margin_ms=int(settings.seal_margin_seconds * 1000),
         )
-        self.decision_store = _open_decisions(settings)
+        self.decision_store = open_decisions(settings.spool_dir / DECISIONS_FILE)
         self.decisions = Decisions(
             self.decision_store, silence_seconds=settings.decisions_silence_seconds
         )
@@ -123,16 +119,3 @@ class Node:
         metrics.decisions_silence_seconds.set_function(
             lambda: (self.decisions.silence_ns() or 0) / 1e9
         )
-
-
-def _open_decisions(settings: Settings) -> DecisionStore:
-    """The decisions file; a damaged one is put aside, for the throttler has the originals."""
-    path = settings.spool_dir / DECISIONS_FILE
-    try:
-        store = DecisionStore(path)
-        store.load()
-    except sqlite3.DatabaseError as error:
-        log.error("decisions_file_damaged", path=str(path), error=str(error))
-        path.rename(path.with_suffix(".damaged"))
-        return DecisionStore(path)
-    return store

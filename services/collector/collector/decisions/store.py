@@ -1,16 +1,24 @@
 """Every SQL statement of the decisions file.
 
-It is a file of its own, so that a full or busy spool never stands in the way of enforcement. It is
-a copy of what the throttler holds: losing its last second in a power cut costs nothing but a fetch.
+It is a file of its own, so that a full or busy spool never stands in the way of enforcement.
+
+A decision that took effect survives a power cut, also while the centre is away: an edge must not go
+back to what was in force before. When the throttler was heard last is written without waiting for
+the disk: losing it makes the silence seem longer, and costs nothing but a fetch.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from common.contracts.decisions import Decision, decode_decision
 from common.contracts.wire import encode
+
+log = structlog.get_logger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS snapshot (
@@ -40,10 +48,18 @@ class DecisionStore:
     """The last known decisions on disk. Used by one task at a time."""
 
     def __init__(self, path: Path) -> None:
+        """Opens or makes the file. Raises sqlite3.DatabaseError when it is damaged."""
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._sync("FULL")
+            self._connection.executescript(_SCHEMA)
+            # What a killed process left unsynced is in force from now on: sync it first.
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self.load()
+        except sqlite3.DatabaseError:
+            self._connection.close()
+            raise
 
     def load(self) -> Snapshot | None:
         """What was kept last; None on a fresh node."""
@@ -55,6 +71,7 @@ class DecisionStore:
 
     def replace(self, decisions: Sequence[Decision], revision: int, heard_ns: int) -> None:
         """Keeps a snapshot instead of everything before it."""
+        self._sync("FULL")
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("DELETE FROM decisions")
@@ -63,6 +80,7 @@ class DecisionStore:
 
     def apply(self, decisions: Sequence[Decision], revision: int, heard_ns: int) -> None:
         """Keeps a delta, or with no decisions only the moment of the last word."""
+        self._sync("FULL" if decisions else "NORMAL")
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._upsert(decisions)
@@ -70,6 +88,10 @@ class DecisionStore:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _sync(self, level: str) -> None:
+        """FULL: the next commit returns when it is on disk; NORMAL: it is not waited for."""
+        self._connection.execute(f"PRAGMA synchronous = {level}")
 
     def _upsert(self, decisions: Sequence[Decision]) -> None:
         self._connection.executemany(
@@ -92,3 +114,16 @@ class DecisionStore:
             """,
             (revision, heard_ns),
         )
+
+
+def open_decisions(path: Path) -> DecisionStore:
+    """The decisions file; a damaged one is put aside, for the throttler has the originals."""
+    try:
+        return DecisionStore(path)
+    except sqlite3.DatabaseError as error:
+        log.error("decisions_file_damaged", path=str(path), error=str(error))
+        # Its WAL goes with it: it must not be taken for that of the next file.
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(name).rename(path.with_name(name.replace("sqlite", "damaged")))
+        return DecisionStore(path)

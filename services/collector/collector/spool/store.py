@@ -9,7 +9,6 @@ that many callers share one fsync. Event bodies are JSON bytes of one CloudEvent
     parked     what could not become usage, with the reason; never shipped, never lost silently
 """
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
@@ -63,10 +62,10 @@ class WrongNodeError(Exception):
 def open_store(path: Path, node: str, now: str) -> sqlite3.Connection:
     """Opens the spool at `path`, or makes a fresh one with a new epoch.
 
-    WAL with synchronous=FULL: when a commit has returned, its rows survive a power cut.
+    WAL with synchronous=FULL: when a commit has returned, its rows survive a power cut, and so
+    does the file's own name, whose folder SQLite syncs with the first sync of a new WAL.
     Raises WrongNodeError when the file was made for another node: event ids contain the name.
     """
-    fresh = not path.exists()
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=400
     )
@@ -87,8 +86,9 @@ def open_store(path: Path, node: str, now: str) -> sqlite3.Connection:
         )
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-    if fresh:
-        _sync_directory(path.parent)
+    # What a killed process wrote and never synced is in the machine's memory, and is read like
+    # everything else: it must be on disk before anybody acts on it. A checkpoint syncs the WAL.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     owner = read_identity(connection).node
     if owner != node:
         connection.close()
@@ -242,11 +242,3 @@ def used_bytes(connection: sqlite3.Connection) -> int:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     free = connection.execute("PRAGMA freelist_count").fetchone()[0]
     return int(pages - free) * PAGE_SIZE
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
