@@ -27,6 +27,11 @@ demo: $(INSTALLED) ## one event's way from an edge to an invoice, reconciled to 
 test: $(INSTALLED) ## all tests, on servers of their own (ARGS="tests/unit -k money" narrows)
 	@$(BIN)/python -m pytest $(ARGS)
 
+CASES ?= 1000000
+.PHONY: rating-oracle
+rating-oracle: $(INSTALLED) ## rate CASES random prices twice: by the product and by a second implementation
+	@$(BIN)/python -m tests.unit.rating.agreement --cases $(CASES)
+
 up: $(INSTALLED) ## start the servers and the services, or what of them is missing
 	@$(BIN)/tollgate-stack up
 

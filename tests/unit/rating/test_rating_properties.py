@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,9 @@ from rating.exact import settle
 from rating.price import Price, price_of
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
+from rating.trial import try_price
 from tests.unit.rating.prices import price, rated, tier
+from tests.unit.rating.random_bodies import random_body
 
 amounts = st.decimals(0, 10**6, places=12)
 quantities = st.decimals(0, 10**18, places=6)
@@ -53,6 +57,20 @@ def test_more_never_costs_less(made: Price, one: Decimal, other: Decimal) -> Non
     assert rated(made, less).amount <= rated(made, more).amount
 
 
+@given(graduated_prices(), quantities, st.decimals("0.000001", 10**6, places=6))
+def test_graduated_is_continuous_but_for_the_flat_amounts_of_tiers_reached(
+    made: Price, quantity: Decimal, step: Decimal
+) -> None:
+    tiers = made.fields()["tiers"]
+    before, after = rated(made, quantity), rated(made, quantity + step)
+    known = {line.tier for line in before.lines}
+    reached = {line.tier for line in after.lines} - known
+    flats = sum(Fraction(tiers[number - 1]["flat_amount"]) for number in reached if number)
+    rise = Fraction(after.amount) - Fraction(before.amount) - flats
+    steepest = max(Fraction(part["unit_amount"]) for part in tiers)
+    assert 0 <= rise <= steepest * Fraction(step)
+
+
 @given(amounts, quantities)
 def test_unit_is_the_exact_product(unit_amount: Decimal, quantity: Decimal) -> None:
     result = rated(price(model="unit", unit_amount=str(unit_amount)), quantity)
@@ -69,16 +87,78 @@ def test_included_units_cost_nothing_and_the_rest_costs_as_without(
     assert rated(made, quantity).amount == rated(plain, rest).amount
 
 
-@given(graduated_prices(), st.lists(quantities, min_size=1, max_size=6))
-def test_rating_step_by_step_ends_where_rating_at_once_does(
-    made: Price, parts: list[Decimal]
+bodies = st.integers(0, 10**12).map(random_body)
+
+
+def answered(body: dict[str, Any]) -> dict[str, Any]:
+    answer, errors = try_price(body)
+    assert not errors
+    return answer
+
+
+@given(bodies, st.data())
+def test_billing_in_parts_ends_where_billing_at_once_does(
+    body: dict[str, Any], data: st.DataObject
 ) -> None:
-    invoiced, used = Decimal(0), Decimal(0)
-    with localcontext(prec=200):
-        for part in parts:
-            used += part
-            invoiced += rated(made, used).amount - invoiced
-        assert invoiced == rated(made, sum(parts)).amount
+    """Whatever the parts: each bill is what the usage so far costs, less what was billed."""
+    events = body.pop("events", [])
+    cuts = data.draw(st.lists(st.integers(0, len(events)), max_size=3))
+    shares = data.draw(st.lists(st.decimals(0, 1, places=2), max_size=3))
+    whole = max(Decimal(0), Decimal(body["quantity"]))
+    bills = [body | {"events": events[:cut]} for cut in sorted(cuts)]
+    with localcontext(prec=300):
+        bills += [body | {"quantity": str(whole * share)} for share in sorted(shares)]
+    invoiced = Decimal(0)
+    with localcontext(prec=300):
+        for bill in [*bills, body | {"events": events}]:
+            invoiced += Decimal(answered(bill | {"invoiced": str(invoiced)})["due"])
+        assert invoiced == Decimal(answered(body | {"events": events})["amount"])
+
+
+@given(bodies, st.randoms())
+def test_the_order_of_events_does_not_matter_where_none_is_free(
+    body: dict[str, Any], dice: Any
+) -> None:
+    body["price"].pop("free_events", None)
+    body["price"].pop("free_amount", None)
+    events = list(body.get("events", []))
+    dice.shuffle(events)
+    assert answered(body | {"events": events})["amount"] == answered(body)["amount"]
+
+
+@given(bodies)
+def test_the_amount_lies_between_minimum_and_maximum(body: dict[str, Any]) -> None:
+    """Of a whole period: the bounds of a fee are prorated with it."""
+    if body["price"]["model"] == "flat":
+        body.pop("proration", None)
+    price_of_body, answer = body["price"], answered(body)
+    with localcontext(prec=300):
+        exact = Decimal(answer["amount"]) + Decimal(answer["residual"])
+    assert exact >= Decimal(price_of_body.get("minimum", 0))
+    assert exact <= Decimal(price_of_body.get("maximum", "Infinity"))
+
+
+@given(bodies)
+def test_nothing_used_costs_what_is_due_without_usage(body: dict[str, Any]) -> None:
+    """A fee, the first tier's flat amount, a minimum; all else is 0."""
+    body.pop("events", None)
+    body["quantity"] = "0"
+    asked = body["price"]
+    due_anyway = {"minimum", "minimum_quantity", "amount"} & asked.keys()
+    if asked["model"] == "package":
+        due_anyway.discard("amount")
+    if any(Decimal(first.get("flat_amount", 0)) for first in asked.get("tiers", [])[:1]):
+        due_anyway.add("flat_amount")
+    if not due_anyway:
+        assert Decimal(answered(body)["amount"]) == 0
+
+
+@pytest.mark.parametrize("currency", ["JPY", "USD", "KWD", "CLF"])
+def test_a_trillion_trillionths(currency: str) -> None:
+    made = price(model="unit", unit_amount="0.000000000001")
+    result = rated(made, "1000000000000000000", currency)
+    assert (result.amount, result.residual) == (1_000_000, 0)
+    assert rated(made, "1000000000000000001", currency).amount == Decimal("1000000.000000000001")
 
 
 @given(
@@ -99,6 +179,8 @@ def test_parts_of_a_prorated_period_add_up_to_the_whole(
     fee = price(model="flat", amount=str(amount))
     total = sum(rate(fee, Usage(), Context("USD", part)).amount for part in parts)
     assert abs(total - amount) <= len(parts) * Decimal("1e-18")
+    rounded = sum(rate(fee, Usage(), Context("USD", part)).rounded for part in parts)
+    assert abs(rounded - amount) <= len(parts) * Decimal("0.005")
 
 
 @given(

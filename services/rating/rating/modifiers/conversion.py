@@ -47,7 +47,7 @@ class Conversion:
         said = f"{'÷' if self.divide else '×'} {plain(self.factor)}"
         if self.rounding == "none":
             return said
-        kept = f" to {self.precision} decimals" if self.precision else ""
+        kept = f" at {self.precision} decimals" if self.precision else ""
         return f"{said}, {self.rounding.replace('_', ' ')}{kept}"
 
     def fields(self) -> dict[str, Any]:
