@@ -15,9 +15,9 @@ import asyncpg
 import msgspec
 
 from common.bus.types import Bus, BusError, Message, OffsetLost, Reader
-from common.contracts.control import is_control
 from common.contracts.topics import Topic
 from common.stream import metrics
+from common.stream.gathering import Gathering
 from common.stream.position import OffsetGap, Position, advance
 from common.stream.progress import Fenced, Progress, Session
 
@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 READ_MESSAGES = 2_000
 STALL_SECONDS = 60.0
 """A reader that sees nothing for this long while the log has grown is replaced."""
-CONTROL_SECONDS = 0.2
-"""Control records alone wait this long for company: a step costs a commit."""
+WAIT_SECONDS = 0.5
+"""The longest that one read waits."""
+POLL_SECONDS = 0.05
+"""How often is looked for more while data wait for their step."""
 BALANCE_SECONDS = 10.0
 """How long a round of claims may take at least: short leases must not cut off a slow start."""
 BUSY_SECONDS = 600.0
@@ -259,24 +261,25 @@ class Processor:
         tick = self._stage.tick_seconds
         idle_seconds = min(tick or self._lease_seconds / 3, self._lease_seconds / 3)
         clock = asyncio.get_running_loop().time
-        stepped_at = heard_at = clock()
-        waiting: list[Message] = []
+        heard_at = clock()
+        gathering = Gathering(heard_at, idle_seconds=idle_seconds, messages_max=self._read_messages)
         while not self._stopping.is_set() and part.number not in self._give_back:
-            wait_seconds = CONTROL_SECONDS if waiting else min(idle_seconds, 0.5)
-            messages = await reader.read(self._read_messages, wait_seconds)
+            left = gathering.seconds_left(clock())
+            if gathering.has_data:
+                # Beside the reads the client fetches; what it has by then comes at once.
+                await self._pause(min(left, POLL_SECONDS))
+                left = 0.0
+            messages = await reader.read(gathering.room, min(left, WAIT_SECONDS))
             now = clock()
             if messages:
                 heard_at = now
             elif now - heard_at > STALL_SECONDS:
                 await self._check_stall(part)
                 heard_at = now
-            waiting += messages
-            has_data = any(not is_control(message) for message in messages)
-            patience = CONTROL_SECONDS if waiting else idle_seconds
-            if has_data or now - stepped_at >= patience:
-                await self._step(part, waiting)
-                waiting = []
-                stepped_at = clock()
+            gathering.take(messages)
+            if not gathering.seconds_left(now):
+                await self._step(part, gathering.messages)
+                gathering.stepped(now, clock())
 
     async def _step(self, part: Partition, messages: list[Message]) -> None:
         """One step: the effect and the position in one transaction, then the emission."""
