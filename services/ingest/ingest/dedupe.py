@@ -5,6 +5,7 @@ sequences' verdicts together: what is counted, what is a duplicate, what is park
 """
 
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -17,6 +18,7 @@ from common.contracts.received import (
     ReceivedReject,
     identity_of,
 )
+from common.contracts.topics import shard_of
 from common.events import REASONS
 from ingest.ledger import Claim, Verdict
 from ingest.sequence import Place
@@ -37,6 +39,7 @@ class _Named(msgspec.Struct):
 
 
 _named: Final = msgspec.json.Decoder(_Named)
+_shards: Final = lru_cache(maxsize=4096)(shard_of)
 
 
 class DeadEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +96,8 @@ def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> list[Claim]
     for arrival, what in zip(arrivals, places, strict=True):
         envelope = arrival.envelope
         new = None if what is None else _new_places(envelope, what)
+        # The sources of an envelope lie in its key's shard; in a batch the key is the node's.
+        shard = _shards(envelope.key) if envelope.batch is None else None
         for number, event in enumerate(envelope.events):
             if event.is_node_made or (new is not None and event.place not in new):
                 continue
@@ -103,6 +108,7 @@ def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> list[Claim]
                 arrival.offset,
                 number,
                 event.is_stamped,
+                shard if shard is not None else _shards(_named.decode(event.raw).source),
             )
             found.append(claim)
     return found

@@ -22,7 +22,7 @@ class Claim(NamedTuple):
 
     `day`: UTC days since 1970. `offset`, `number`: the envelope in usage.received, and the event's
     number among its events. `stamped`: the event has no time of its own, so a copy may lie on a
-    neighbouring day.
+    neighbouring day. `shard`: of its source (`shard_of`), the same wherever a copy arrives.
     """
 
     day: int
@@ -31,6 +31,7 @@ class Claim(NamedTuple):
     offset: int
     number: int
     stamped: bool
+    shard: int
 
 
 class Ledger(Protocol):

@@ -11,12 +11,13 @@ from common.bus.types import Bus
 from common.contracts.control import is_control
 from common.contracts.events import CloudEvent, decode_event, time_ms
 from common.contracts.received import DAY_MS, ReceivedEvent, ReceivedReject, identity_of
-from common.contracts.topics import RECEIVED
+from common.contracts.topics import RECEIVED, shard_of
 from ingest.backlog import read_one, tail
 from ingest.decode import arrival_of
 from ingest.dedupe import Arrival
 from ingest.schemas import EventStatus, Origin
 from ingest.store import accounting, dead_events, nodes
+from ingest.store.first_copies import first_copies
 
 SEARCH_BYTES: Final = 32 * 1024 * 1024
 """How much of each partition's backlog is searched."""
@@ -53,8 +54,8 @@ async def find_event(
     wanted = _Wanted(source, event_id)
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
         today = now_ms // DAY_MS
-        origins = await accounting.ledger_origins(
-            connection, wanted.identity, today - days - 7, today + 1
+        origins = await first_copies(
+            connection, shard_of(source), wanted.identity, today - days - 7, today + 1
         )
         run = None
         if not origins and wanted.nodes:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI
 
 from common.bus.follow import Follower
@@ -17,21 +18,40 @@ from common.command import service_command
 from common.contracts.topics import DECISIONS, EVENTS, RECEIVED
 from common.db import create_pool
 from common.service import background, create_app
+from common.settings import UnsafeSettings
 from common.stream.worker import StageWorker
 from ingest.account import keep_metrics
 from ingest.backlog import Backlog
 from ingest.decisions import NewestDecision, decode_revision
 from ingest.front import Front
 from ingest.intake import Intake
+from ingest.ledger import Ledger
 from ingest.openapi import describe
+from ingest.packed.ledger import PackedLedger
 from ingest.retention import forget_old
 from ingest.routes import ROUTERS
 from ingest.settings import IngestSettings
+from ingest.store import ledger_kind
 from ingest.store.plain_ledger import PlainLedger
 from ingest.worker import Deduper
 
 DESCRIPTION = "Takes usage events, answers when the log has them, and makes each count once."
 SCHEMA = "ingest"
+
+
+async def open_ledger(pool: asyncpg.Pool, settings: IngestSettings) -> Ledger:
+    """The ledger that the settings name. Raises `UnsafeSettings` when the database is kept with
+    one that must not be left."""
+    async with pool.acquire() as connection, connection.transaction():
+        kind = await ledger_kind.settle(connection, settings.ledger)
+    if kind != settings.ledger:
+        raise UnsafeSettings(
+            f"this database is kept with the {kind} ledger, and usage would count twice with the"
+            f" {settings.ledger} one: set TOLLGATE_LEDGER={kind}"
+        )
+    if kind == "plain":
+        return PlainLedger()
+    return PackedLedger(memory_bytes=settings.ledger_memory_bytes)
 
 
 def build(settings: IngestSettings, *, api: bool, worker: bool) -> Front:
@@ -55,7 +75,7 @@ def build(settings: IngestSettings, *, api: bool, worker: bool) -> Front:
             checks: dict[str, Callable[[], bool]] = {}
             if worker:
                 inputs = await bus.partitions(RECEIVED.name)
-                ledger = PlainLedger()
+                ledger = await open_ledger(pool, settings)
                 stage = StageWorker(
                     settings,
                     bus=bus,

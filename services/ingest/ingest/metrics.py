@@ -29,3 +29,20 @@ ACCOUNTING = Gauge(
     ["state"],
 )
 GAPS = Gauge("tollgate_ingest_node_gaps", "Open gaps in the sequences of nodes.")
+LEDGER_BYTES = Gauge(
+    "tollgate_ingest_ledger_memory_bytes",
+    "What this process keeps of the packed ledger: fingerprints of the days in use, and blocks.",
+)
+LEDGER_DAYS = Gauge(
+    "tollgate_ingest_ledger_memory_days",
+    "Days of groups whose fingerprints this process keeps.",
+)
+LEDGER_BLOCKS = Gauge(
+    "tollgate_ingest_ledger_memory_blocks", "Blocks that those fingerprints point to."
+)
+LEDGER_LOOKUPS = Counter(
+    "tollgate_ingest_ledger_lookups_total",
+    "Fingerprints that were found and looked up in their block: confirmed, or refuted because"
+    " another identity has the same one.",
+    ["outcome"],
+)

@@ -1,5 +1,7 @@
 """Settings of ingest: environment variables with the prefix TOLLGATE_."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from common.settings import StreamSettings
@@ -28,6 +30,22 @@ class IngestSettings(StreamSettings):
         description=(
             "Days for which identities are remembered, counted back from the watermark. Events"
             " may be 35 days old, so less would count a late copy twice."
+        ),
+    )
+    ledger: Literal["packed", "plain"] = Field(
+        "packed",
+        description=(
+            "How identities are remembered: in blocks, one a step, or in a plain row each. Plain"
+            " can become packed at any time, and what the rows hold is still asked; back it"
+            " cannot, and a start with plain is refused then."
+        ),
+    )
+    ledger_memory_bytes: int = Field(
+        512 * 1024 * 1024,
+        gt=0,
+        description=(
+            "Bytes of fingerprints of the packed ledger that a process keeps: 8 for each identity"
+            " of the days in use. With less than that, days are read again and again."
         ),
     )
     read_messages: int = Field(200, gt=0, description="Envelopes that one step takes at the most.")

@@ -28,13 +28,15 @@ def claim(
     day: int = 20_000,
     stamped: bool = False,
 ) -> Claim:
+    identity = blake2b(name.encode(), digest_size=16).digest()
     return Claim(
         day,
-        blake2b(name.encode(), digest_size=16).digest(),
+        identity,
         blake2b(content.encode(), digest_size=8).digest(),
         offset,
         number,
         stamped,
+        shard=identity[0],
     )
 
 

@@ -101,8 +101,8 @@ async def test_a_node_sends_batches(ingest: Ingest) -> None:
     answer = await ingest.batch(1, [own("edge-1", "e1", n) for n in (1, 2, 3)])
     assert answer == {"next_seq": 4, "decisions_revision": 0, "rejected": []}
     await ingest.settled(received=3, counted=3)
-    rows = await ingest.pool.fetchval("SELECT count(*) FROM ingest.ledger")
-    assert rows == 0, "a node's own events need no row in the ledger"
+    blocks = await ingest.pool.fetchval("SELECT count(*) FROM ingest.ledger_blocks")
+    assert blocks == 0, "a node's own events need no place in the ledger"
     status = await ingest.get("/v1/events", source="edge-1/nginx", id="e1-2")
     assert status["state"] == "counted"
 

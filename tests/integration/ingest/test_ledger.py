@@ -9,6 +9,7 @@ import pytest
 
 from common.db import create_pool
 from ingest.ledger import Claim, Ledger, Verdict
+from ingest.packed.ledger import PackedLedger
 from ingest.store.plain_ledger import PlainLedger
 from tests.integration.ingest.ledger_contract import LedgerContract, Transactions
 from tests.support.databases import Database
@@ -82,6 +83,25 @@ class TestPlainLedger(LedgerContract):
     async def transactions(self, database_url: str) -> AsyncIterator[Transactions]:
         pool = await create_pool(database_url, max_size=2)
         await pool.execute("DELETE FROM ingest.ledger")
+
+        @asynccontextmanager
+        async def transaction() -> AsyncIterator[Any]:
+            async with pool.acquire() as connection, connection.transaction():
+                yield connection
+
+        yield transaction
+        await pool.close()
+
+
+class TestPackedLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        return PackedLedger()
+
+    @pytest.fixture
+    async def transactions(self, database_url: str) -> AsyncIterator[Transactions]:
+        pool = await create_pool(database_url, max_size=2)
+        await pool.execute("DELETE FROM ingest.ledger; DELETE FROM ingest.ledger_blocks")
 
         @asynccontextmanager
         async def transaction() -> AsyncIterator[Any]:

@@ -17,8 +17,8 @@ from common.db import connect
 from common.stream import Position
 from common.stream.processor import Partition
 from ingest.accept import Acceptance, Frame
+from ingest.packed.ledger import PackedLedger
 from ingest.store import dead_events
-from ingest.store.plain_ledger import PlainLedger
 from ingest.worker import Deduper
 from tests.integration.ingest.conftest import event
 from tests.support.databases import Database
@@ -41,7 +41,7 @@ def database_url(database: Callable[..., Database]) -> str:
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await connect(database_url)
-    for table in ("ledger", "node_progress", "node_batches", "dead_events", "accounting"):
+    for table in ("ledger_blocks", "node_progress", "node_batches", "dead_events", "accounting"):
         await connection.execute(f"DELETE FROM ingest.{table}")
     yield connection
     await connection.close()
@@ -51,7 +51,7 @@ class Owner:
     """Owns partition 0 of usage.received and steps over it."""
 
     def __init__(self, bus: MemoryBus, connection: asyncpg.Connection, position: Position) -> None:
-        self.stage = Deduper(bus=bus, ledger=PlainLedger(), inputs=1, outputs=4)
+        self.stage = Deduper(bus=bus, ledger=PackedLedger(), inputs=1, outputs=4)
         self.part = Partition(position, OneSession(connection))  # type: ignore[arg-type]
 
     async def step(self, messages: Sequence[Message]) -> None:

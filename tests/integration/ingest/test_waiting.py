@@ -13,9 +13,9 @@ from common.contracts.topics import RECEIVED, partition_for
 from common.db import create_pool
 from common.stream.watermark import stage_watermark
 from ingest.main import build
+from ingest.packed.ledger import PackedLedger
 from ingest.retention import forget_once
 from ingest.settings import IngestSettings
-from ingest.store.plain_ledger import PlainLedger
 from tests.integration.ingest.conftest import Downstream, Ingest, event
 from tests.support.eventually import eventually
 from tests.support.serving import serving
@@ -83,7 +83,7 @@ async def test_what_is_too_old_to_come_again_is_forgotten(ingest: Ingest) -> Non
 
     async def remembered() -> tuple[int, int]:
         return (
-            await ingest.pool.fetchval("SELECT count(*) FROM ingest.ledger"),
+            await ingest.pool.fetchval("SELECT sum(ids) FROM ingest.ledger_blocks") or 0,
             await ingest.pool.fetchval("SELECT count(*) FROM ingest.node_batches"),
         )
 
@@ -91,11 +91,12 @@ async def test_what_is_too_old_to_come_again_is_forgotten(ingest: Ingest) -> Non
         return await stage_watermark(ingest.pool, "ingest", RECEIVED, 4)
 
     await eventually(watermark)
-    await forget_once(ingest.pool, PlainLedger(), inputs=4, keep_days=36)
+    ledger = PackedLedger()
+    await forget_once(ingest.pool, ledger, inputs=4, keep_days=36)
     assert await remembered() == (1, 1)
-    await ingest.pool.execute("UPDATE ingest.ledger SET day = day - 40")
+    await ingest.pool.execute("UPDATE ingest.ledger_blocks SET day = day - 40")
     await ingest.pool.execute("UPDATE ingest.node_batches SET received_day = received_day - 40")
-    assert await forget_once(ingest.pool, PlainLedger(), inputs=4, keep_days=36) == 2
+    assert await forget_once(ingest.pool, ledger, inputs=4, keep_days=36) == 2
     assert await remembered() == (0, 0)
     # The sequence is still taken: the batch cannot come again.
     await ingest.batch(1, [event("e-1", source="edge")], node="edge", epoch="e")

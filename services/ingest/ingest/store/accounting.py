@@ -61,21 +61,3 @@ async def accounts(connection: Any) -> list[PartitionAccount]:
         )
         for row in rows
     ]
-
-
-async def ledger_origins(
-    connection: Any, identity: bytes, first_day: int, last_day: int
-) -> list[tuple[int, int, int]]:
-    """(partition, offset, index) of the first copies of an identity, newest day first."""
-    rows = await connection.fetch(
-        """
-        SELECT origin_partition, origin_offset, origin_index
-        FROM ingest.ledger
-        WHERE identity = $1
-          AND day = ANY ($2)
-        ORDER BY day DESC
-        """,
-        identity,
-        list(range(first_day, last_day + 1)),
-    )
-    return [(row["origin_partition"], row["origin_offset"], row["origin_index"]) for row in rows]

@@ -125,6 +125,45 @@ class PlainLedger:
         return {row["n"] for row in rows}
 
 
+async def days(connection: Any) -> range:
+    """Days between the oldest and the newest row of the plain table; empty if it is."""
+    row = await connection.fetchrow("SELECT min(day) AS first, max(day) AS last FROM ingest.ledger")
+    return range(row["first"], row["last"] + 1) if row["first"] is not None else range(0)
+
+
+async def holds(
+    connection: Any, day: int, identities: Sequence[bytes]
+) -> list[tuple[int, int, int, int, bytes]]:
+    """(index in `identities`, partition, offset, number, digest) of those that have a row."""
+    rows = await connection.fetch(
+        """
+        SELECT wanted.n - 1, origin_partition, origin_offset, origin_index, digest
+        FROM unnest($2::bytea[]) WITH ORDINALITY AS wanted (identity, n)
+        JOIN ingest.ledger l ON l.day = $1 AND l.identity = wanted.identity
+        """,
+        day,
+        identities,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def origins(
+    connection: Any, identity: bytes, first_day: int, last_day: int
+) -> list[tuple[int, int, int, int]]:
+    """(day, partition, offset, index) of the first copies of an identity."""
+    rows = await connection.fetch(
+        """
+        SELECT day, origin_partition, origin_offset, origin_index
+        FROM ingest.ledger
+        WHERE identity = $1
+          AND day = ANY ($2)
+        """,
+        identity,
+        list(range(first_day, last_day + 1)),
+    )
+    return [tuple(row) for row in rows]
+
+
 async def _load(tx: Any, items: Sequence[_Numbered]) -> None:
     """Put claims, with their numbers, into the temporary table `claims`."""
     await tx.execute(
