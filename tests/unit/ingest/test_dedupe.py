@@ -2,8 +2,11 @@
 
 import json
 
+import msgspec
+
 from common.bus.types import Message
 from common.contracts.received import NODE_MADE, Batch, Envelope, ReceivedEvent, ReceivedReject
+from common.contracts.topics import shard_of
 from ingest.decode import arrival_of
 from ingest.dedupe import (
     Arrival,
@@ -58,6 +61,16 @@ def test_only_apps_events_of_a_batch_are_claimed_and_only_new_ones() -> None:
     decision = decide(arrivals, places, {(9, 1): Verdict.DUPLICATE})
     assert decision.tally == Tally(received=3, counted=1, duplicates=2)
     assert decision.fresh == [[own]]
+
+
+def test_a_claim_has_the_shard_of_its_source_whoever_brings_it() -> None:
+    direct = arrival(events=[event(0)])
+    by_node = arrival(events=[event(0)], batch=BATCH)
+    by_node = msgspec.structs.replace(
+        by_node, envelope=msgspec.structs.replace(by_node.envelope, key="edge-1")
+    )
+    found = claims([direct, by_node], [None, [Place.NEW]])
+    assert [claim.shard for claim in found] == [shard_of("app")] * 2
 
 
 def test_a_repeated_batch_does_not_park_its_bad_elements_again() -> None:

@@ -3,7 +3,8 @@
 A value is a 4-byte little-endian length, an index in msgpack, and the client's bytes untouched.
 The API makes the index when it validates, so the deduper pays by the envelope and parses no JSON.
 
-Key: the node of a batch, or one of the sources, which all lie in its shard. Headers: `count`
+Key: the node of a batch, or one of the sources, which all lie in its shard (the ledger relies on
+it: copies of an identity take turns by the shard of their source). Headers: `count`
 (elements in it, for the accounting; 0 for a replay, whose element was counted before),
 traceparent.
 """

@@ -20,7 +20,6 @@ from ingest.store import ledger_blocks, plain_ledger
 from ingest.store.ledger_blocks import GROUPS
 
 _VERDICTS: Final = tuple(Verdict)
-_TRIM_SECONDS: Final = 1.0
 
 
 class PackedLedger:
@@ -28,15 +27,20 @@ class PackedLedger:
 
     Claims of one group take turns by locking it; under the lock, memory is brought up to what the
     group holds before anything is decided. `memory_bytes`: for fingerprints of the days in use;
-    `cache_bytes`: for whole blocks. Rows of the plain ledger are asked as long as there are any.
+    `cache_bytes`: for whole blocks; looked after every `trim_seconds`. Rows of the plain ledger
+    are asked as long as there are any.
     """
 
     def __init__(
-        self, *, memory_bytes: int = 512 * 1024**2, cache_bytes: int = 64 * 1024**2
+        self,
+        *,
+        memory_bytes: int = 512 * 1024**2,
+        cache_bytes: int = 64 * 1024**2,
+        trim_seconds: float = 1,
     ) -> None:
         self._memory = Memory(bytes_max=memory_bytes, cache_bytes=cache_bytes)
         self._plain_days: range | None = None
-        self._trimmed_at = 0.0
+        self._trim_seconds, self._trimmed_at = trim_seconds, 0.0
 
     async def admit(self, tx: Any, partition: int, claims: Sequence[Claim]) -> list[Verdict]:
         if not claims:
@@ -85,7 +89,7 @@ class PackedLedger:
     def _trim(self) -> None:
         """Keep within bounds, and say what is held."""
         now = time.monotonic()
-        if now - self._trimmed_at < _TRIM_SECONDS:
+        if now - self._trimmed_at < self._trim_seconds:
             return
         self._trimmed_at = now
         metrics.LEDGER_BYTES.set(self._memory.trim())
