@@ -32,6 +32,14 @@ CASES ?= 1000000
 rating-oracle: $(INSTALLED) ## rate CASES random prices twice: by the product and by a second implementation
 	@$(BIN)/python -m tests.unit.rating.agreement --cases $(CASES)
 
+.PHONY: calendar-sweep
+calendar-sweep: $(INSTALLED) ## billing periods of every anchor day around every change of eleven zones' clocks since 1985
+	@CALENDAR_SWEEP=1 $(BIN)/python -m pytest -q tests/unit/common/test_calendar_sweep.py
+
+.PHONY: mutation
+mutation: $(INSTALLED) ## change the code that rates, bit by bit, and see whether its tests notice
+	@$(BIN)/python -m tests.mutation
+
 up: $(INSTALLED) ## start the servers and the services, or what of them is missing
 	@$(BIN)/tollgate-stack up
 

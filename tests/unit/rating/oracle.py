@@ -141,7 +141,7 @@ def volume(price: Body, quantity: Fraction, body: Body) -> Fraction:
 
 
 def per_unit(tier: Body) -> Fraction:
-    return Fraction(tier.get("unit_amount", tier.get("rate", 0)))
+    return Fraction(tier["rate"] if "rate" in tier else tier.get("unit_amount", 0))
 
 
 def package(price: Body, quantity: Fraction, body: Body) -> Fraction:

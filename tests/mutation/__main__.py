@@ -1,0 +1,120 @@
+"""Mutation testing of what rates: `make mutation` changes the code, one small place at a time,
+and looks whether the unit tests notice.
+
+mutmut wants packages beside their tests, so both are copied to `.mutation/`. There it leaves its
+database too: run again, it goes on where it was stopped. Survivors, with the change that nobody
+noticed, end up in `.mutation/survivors.txt`; docs/mutation.md says what became of them.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+SCRATCH: Final = ROOT / ".mutation"
+PACKAGES: Final = {"rating": ROOT / "services/rating/rating", "common": ROOT / "libs/common/common"}
+MUTATED: Final = (
+    "rating/rate.py",
+    "rating/price.py",
+    "rating/prices/*",
+    "rating/modifiers/*",
+    "rating/proration.py",
+    "rating/exact.py",
+    "rating/trial.py",
+    "common/periods.py",
+    "common/money.py",
+)
+TESTS: Final = (
+    "tests/unit/rating",
+    "tests/unit/common/test_money.py",
+    "tests/unit/common/test_periods.py",
+)
+CONFIGURATION: Final = f"""
+[tool.pytest.ini_options]
+asyncio_mode = "auto"
+asyncio_default_fixture_loop_scope = "function"
+pythonpath = ["."]
+addopts = "--import-mode=importlib -p no:cacheprovider"
+
+[tool.mutmut]
+source_paths = ["rating", "common"]
+only_mutate = {list(MUTATED)}
+also_copy = ["docs"]
+pytest_add_cli_args_test_selection = ["tests"]
+"""
+CONFTEST: Final = '''"""Fewer examples: each mutant runs them again."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "mutation",
+    max_examples=25,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("mutation")
+'''
+NOTICED: Final = ("killed", "timeout", "suspicious", "segfault", "caught by type check")
+
+
+def main() -> int:
+    prepare()
+    children = sys.argv[1] if len(sys.argv) > 1 else "2"
+    mutmut = str(Path(sys.executable).with_name("mutmut"))
+    subprocess.run([mutmut, "run", "--max-children", children], cwd=SCRATCH, check=False)
+    results = subprocess.run(
+        [mutmut, "results", "--all", "true"],
+        cwd=SCRATCH,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    found = re.findall(r"^\s*(\S+): (.+)$", results, re.M)
+    counts = Counter(status for _, status in found)
+    left = [name for name, status in found if status not in NOTICED]
+    with (SCRATCH / "survivors.txt").open("w") as out:
+        for name in left:
+            shown = subprocess.run(
+                [mutmut, "show", name], cwd=SCRATCH, check=False, capture_output=True, text=True
+            )
+            out.write(shown.stdout + "\n")
+    noticed = sum(counts[status] for status in NOTICED)
+    print(f"{noticed:,} of {len(found):,} mutants noticed: {dict(counts)}")
+    print(f"the others stand in {SCRATCH / 'survivors.txt'}")
+    return 0
+
+
+def prepare() -> None:
+    """Copy what is mutated and what tests it, beside each other."""
+    SCRATCH.mkdir(exist_ok=True)
+    for name, source in PACKAGES.items():
+        copy(source, SCRATCH / name)
+    shutil.rmtree(SCRATCH / "tests", ignore_errors=True)
+    for test in TESTS:
+        copy(ROOT / test, SCRATCH / test)
+    for package in ("tests", "tests/unit", "tests/unit/rating", "tests/unit/common"):
+        (SCRATCH / package / "__init__.py").touch()
+    (SCRATCH / "tests/conftest.py").write_text(CONFTEST)
+    copy(ROOT / "docs", SCRATCH / "docs")
+    (SCRATCH / "pyproject.toml").write_text(CONFIGURATION)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Keeps modification times: mutmut makes mutants again of what is newer."""
+    if source.is_dir():
+        shutil.copytree(
+            source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
