@@ -67,13 +67,23 @@ class Acceptance:
 
     def add(self, place: int, raw: bytes) -> None:
         """Take the element at `place` of the request."""
-        judged = validate(place, raw, self._now_ms)
-        if isinstance(judged, Rejection):
-            self.rejections.append(judged)
-            self._group(judged.source or "", judged.raw).rejects.append(_reject(judged))
-        else:
+        self.take(place, [validate(place, raw, self._now_ms)])
+
+    def take(self, first: int, judged: Sequence[ValidEvent | Rejection]) -> None:
+        """Take elements that were judged, the first of which stands at `first` in the request."""
+        frame, now_ms = self._frame, self._now_ms
+        for place, one in enumerate(judged, first):
+            if one.__class__ is Rejection:
+                assert isinstance(one, Rejection)
+                self.rejections.append(one)
+                self._group(one.source or "", len(one.raw)).rejects.append(_reject(one))
+                continue
+            assert isinstance(one, ValidEvent)
             self.accepted += 1
-            self._group(judged.source, raw).events.append(self._event(judged, place))
+            node_made = frame is not None and is_node_made(frame, one.source, one.id, place)
+            self._group(one.source, len(one.raw)).events.append(
+                received_event(one, place, now_ms, NODE_MADE if node_made else 0)
+            )
 
     def envelopes(self) -> Sequence[Envelope]:
         """All envelopes, those of a source in the order of its elements. Ends the acceptance."""
@@ -89,19 +99,19 @@ class Acceptance:
             self._sealed[-1] = msgspec.structs.replace(last, batch=batch)
         return self._sealed
 
-    def _group(self, source: str, raw: bytes) -> _Group:
-        """The group of the element `raw`, with room for it."""
+    def _group(self, source: str, size: int) -> _Group:
+        """The group of an element of `size` bytes, with room for it."""
         key = source if self._frame is None else self._frame.node
         shard = _shards(key)
         group = self._groups.get(shard)
         if group is not None:
             full = len(group.events) + len(group.rejects) >= ENVELOPE_ELEMENTS
-            if full or group.size + len(raw) > ENVELOPE_BYTES:
+            if full or group.size + size > ENVELOPE_BYTES:
                 self._seal(shard)
                 group = None
         if group is None:
             group = self._groups[shard] = _Group(key)
-        group.size += len(raw)
+        group.size += size
         return group
 
     def _seal(self, shard: int) -> None:
@@ -117,11 +127,6 @@ class Acceptance:
             batch=Batch(frame.node, frame.epoch, frame.first_seq, None) if frame else None,
         )
 
-    def _event(self, event: ValidEvent, place: int) -> ReceivedEvent:
-        frame = self._frame
-        node_made = frame is not None and is_node_made(frame, event.source, event.id, place)
-        return received_event(event, place, self._now_ms, NODE_MADE if node_made else 0)
-
 
 def is_node_made(frame: Frame, source: str, event_id: str, place: int) -> bool:
     """Whether an element is the node's own: from the node, and named by its place in the
@@ -134,13 +139,13 @@ def received_event(event: ValidEvent, place: int, stamp_ms: int, flags: int = 0)
     """`event` with what the deduper needs; one without time happened at `stamp_ms`."""
     at_ms = stamp_ms if event.time_ms is None else event.time_ms
     return ReceivedEvent(
-        identity=identity_of(event.source, event.id),
-        digest=event.digest,
-        day=at_ms // DAY_MS,
-        shard=event_shard(event.subject, event.source),
-        place=place,
-        flags=flags | (STAMPED if event.is_stamped else 0),
-        raw=event.raw,
+        identity_of(event.source, event.id),
+        event.digest,
+        at_ms // DAY_MS,
+        event_shard(event.subject, event.source),
+        place,
+        flags | STAMPED if event.is_stamped else flags,
+        event.raw,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from common.events import BodyError, limits, parse_time_ms
+from common.events import BodyError, WholeElements, limits, parse_time_ms
 from common.events.validate import attribute_problem
 from ingest.accept import Frame
 
@@ -23,7 +23,7 @@ class _Body(msgspec.Struct):
 _decoder: Final = msgspec.json.Decoder(_Body)
 
 
-def parse_batch(body: bytes) -> tuple[Frame, list[bytes]]:
+def parse_batch(body: bytes) -> tuple[Frame, WholeElements]:
     """The frame and the elements, as untouched bytes. Raises `BodyError` 400 or 413."""
     try:
         batch = _decoder.decode(body)
@@ -47,7 +47,7 @@ def parse_batch(body: bytes) -> tuple[Frame, list[bytes]]:
         except ValueError as error:
             raise invalid(f"sealed_through is {error}") from None
     frame = Frame(batch.node, batch.epoch, batch.first_seq, sealed_through_ms)
-    return frame, [bytes(raw) for raw in batch.events]
+    return frame, WholeElements(map(bytes, batch.events))
 
 
 def invalid(detail: str) -> BodyError:

@@ -9,6 +9,7 @@ from common.bus.types import Bus, BusError, Record
 from common.contracts.received import envelope_record
 from common.contracts.topics import RECEIVED, partition_for
 from common.errors import ApiError
+from common.events import validate_all
 from ingest import metrics
 from ingest.accept import Acceptance, Frame
 from ingest.errors import OUTCOME_UNKNOWN
@@ -31,9 +32,12 @@ class Intake:
         later, and a retry with the same ids does not count twice.
         """
         acceptance = Acceptance(now_ms, frame)
-        for place, raw in enumerate(elements):
-            acceptance.add(place, raw)
-            if place % _ELEMENTS_A_TURN == _ELEMENTS_A_TURN - 1:
+        place = turn = 0
+        for judged in validate_all(elements, now_ms):
+            acceptance.take(place, judged)
+            place += len(judged)
+            if place - turn >= _ELEMENTS_A_TURN:
+                turn = place
                 await asyncio.sleep(0)  # let other requests have a turn
         headers = telemetry.traceparent_headers()
         records = [(e.key, envelope_record(e, headers)) for e in acceptance.envelopes()]

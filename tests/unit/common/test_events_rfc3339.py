@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.events import parse_time_ms
+from common.events import parse_time_ms, rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,3 +67,21 @@ def test_agrees_with_the_standard_library(moment: datetime, offset_minutes: int)
     zone = timezone(timedelta(minutes=offset_minutes))
     aware = moment.replace(tzinfo=zone)
     assert parse_time_ms(aware.isoformat()) == (aware - EPOCH) // timedelta(milliseconds=1)
+
+
+@given(
+    st.sampled_from(["2026-03-10T11:59:00.500Z", "2026-12-31T23:59:60.999Z"]),
+    st.integers(0, 23),
+    st.characters() | st.sampled_from("0123456789-+:._ zZtT٣"),
+)
+def test_the_usual_shape_is_read_as_the_full_way_reads_it(
+    text: str, place: int, character: str
+) -> None:
+    changed = text[:place] + character + text[place + 1 :]
+    try:
+        expected = rfc3339._parse(changed)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"\w"):
+            parse_time_ms(changed)
+    else:
+        assert parse_time_ms(changed) == expected

@@ -11,6 +11,7 @@ traceparent.
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -138,9 +139,18 @@ class _Index(msgspec.Struct, array_like=True):
 
 def identity_of(source: str, event_id: str) -> bytes:
     """The 16 bytes that stand for (source, id). Neither may hold NUL, which separates them."""
-    return blake2b(f"{source}\0{event_id}".encode(), digest_size=IDENTITY_BYTES).digest()
+    hashing = _source_hash(source).copy()
+    hashing.update(event_id.encode())
+    return hashing.digest()
 
 
+@lru_cache(maxsize=4096)
+def _source_hash(source: str) -> blake2b:
+    """The hash of a source and the NUL after it, to go on from."""
+    return blake2b(f"{source}\0".encode(), digest_size=IDENTITY_BYTES)
+
+
+@lru_cache(maxsize=16_384)
 def event_shard(subject: str, source: str) -> int:
     """The shard of an event in usage.events: its partition is the shard modulo their count."""
     return shard_of(f"{subject}\0{source}")

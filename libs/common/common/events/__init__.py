@@ -4,7 +4,8 @@ Ingest and the collector take the same bodies and refuse the same events, becaus
 package. Pure: bytes and the time come in, values come out.
 """
 
-from common.events.body import BodyError, decompress, elements
+from common.events.body import BodyError, WholeElements, decompress, elements
+from common.events.bulk import validate_all
 from common.events.codes import REASONS
 from common.events.rfc3339 import parse_time_ms
 from common.events.validate import Rejection, ValidEvent, validate
@@ -14,8 +15,10 @@ __all__ = [
     "BodyError",
     "Rejection",
     "ValidEvent",
+    "WholeElements",
     "decompress",
     "elements",
     "parse_time_ms",
     "validate",
+    "validate_all",
 ]

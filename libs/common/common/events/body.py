@@ -32,6 +32,11 @@ _any: Final = msgspec.json.Decoder(msgspec.Raw)
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 
 
+class WholeElements(list[bytes]):
+    """Elements of which each is known to be one whole JSON value, so that they may be read
+    together."""
+
+
 class BodyError(Exception):
     """The body as a whole cannot be taken, and none of it was.
 
@@ -118,7 +123,7 @@ def _shape(content_type: str | None) -> Shape:
 
 def _one_or_lines(body: bytes, *, sniff: bool) -> list[bytes]:
     try:
-        return [bytes(_any.decode(body))]
+        return WholeElements([bytes(_any.decode(body))])
     except RecursionError:
         raise BodyError(400, "too_deep", "the event is nested too deeply to be read") from None
     except ValueError as error:
@@ -155,7 +160,7 @@ def _elements_of_array(body: bytes) -> list[bytes]:
         return _split_array(body)
     if len(found) > limits.BODY_EVENTS:
         raise _too_many()
-    return [bytes(raw) for raw in found]
+    return WholeElements(map(bytes, found))
 
 
 def _split_array(body: bytes) -> list[bytes]:

@@ -10,6 +10,7 @@ _RFC3339: Final = re.compile(
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_THREE_DIGITS: Final = {f"{number:03d}": number for number in range(1000)}
 
 
 def parse_time_ms(text: str) -> int:
@@ -18,6 +19,16 @@ def parse_time_ms(text: str) -> int:
     Any offset, up to nine decimals; the leap second (:60) counts as the last millisecond before
     the next minute. Raises `ValueError` for anything else.
     """
+    # UTC in milliseconds, as most clients write it: the second from a cache, the rest looked up.
+    if len(text) == 24 and text[19] == "." and text[23] == "Z":
+        millisecond = _THREE_DIGITS.get(text[20:23])
+        second = _second_ms(text[:19])
+        if millisecond is not None and second is not None:
+            return second + millisecond
+    return _parse(text)
+
+
+def _parse(text: str) -> int:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 date-time with an offset and at most 9 decimals")
@@ -36,6 +47,16 @@ def parse_time_ms(text: str) -> int:
         raise ValueError("offset must be within 23:59")
     offset = (int(hours) * 60 + int(minutes)) * 60_000
     return total - offset if sign == "+" else total + offset
+
+
+@lru_cache(maxsize=4096)
+def _second_ms(text: str) -> int | None:
+    """Unix milliseconds of a date-time up to its seconds, in UTC; None for a leap second, to which
+    no milliseconds are added, and for what is no date-time."""
+    try:
+        return None if text.endswith(":60") else _parse(text + "Z")
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=4096)

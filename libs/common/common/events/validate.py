@@ -13,7 +13,9 @@ from common.events import limits
 from common.events.rfc3339 import parse_time_ms
 
 _decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
-_canonical: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number")
+canonical: Final = msgspec.json.Encoder(order="deterministic", decimal_format="number")
+"""The one form that equal content has."""
+DIGEST_BYTES: Final = 8
 _REQUIRED: Final = ("id", "source", "type", "subject")
 _EXCERPT_BYTES: Final = 4096
 
@@ -73,7 +75,7 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
         if len(raw) > limits.EVENT_BYTES:
             raise _Bad("event_too_large", f"an event may have {limits.EVENT_BYTES} bytes")
         event = _decoded(raw)
-        canonical = _checked_canonical(event, raw)
+        said = _checked_canonical(event, raw)
         for name in _REQUIRED:
             if (problem := attribute_problem(event.get(name))) is not None:
                 code = "invalid_field" if name in event else "missing_field"
@@ -83,7 +85,7 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
         time_ms = _time_ms(event.get("time"), now_ms)
         is_stamped = time_ms is None or event.get(STAMP_ATTRIBUTE) is True
         if is_stamped:
-            canonical = _without_stamp(event)
+            said = _without_stamp(event)
     except _Bad as bad:
         return Rejection(
             index=index,
@@ -102,7 +104,7 @@ def validate(index: int, raw: bytes, now_ms: int) -> ValidEvent | Rejection:
         subject=event["subject"],
         time_ms=time_ms,
         is_stamped=is_stamped,
-        digest=blake2b(canonical, digest_size=8).digest(),
+        digest=blake2b(said, digest_size=DIGEST_BYTES).digest(),
     )
 
 
@@ -147,16 +149,16 @@ def _checked_canonical(event: dict[str, Any], raw: bytes) -> bytes:
     The decoder keeps the last of equal keys, so the canonical form then has fewer colons. A
     colon written as an escape could make up for it: those events take the slow way.
     """
-    canonical = _canonical.encode(event)
-    if raw.count(b":") != canonical.count(b":") or b"\\u003" in raw:
+    form = canonical.encode(event)
+    if raw.count(b":") != form.count(b":") or b"\\u003" in raw:
         json.loads(raw, object_pairs_hook=_unique_keys, parse_int=str, parse_float=str)
-    return canonical
+    return form
 
 
 def _without_stamp(event: dict[str, Any]) -> bytes:
     """The canonical JSON of what the client said, whoever stamped it."""
     said = {name: value for name, value in event.items() if name not in ("time", STAMP_ATTRIBUTE)}
-    return _canonical.encode(said)
+    return canonical.encode(said)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> None:
