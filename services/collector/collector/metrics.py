@@ -23,6 +23,10 @@ spool_refusals = Counter(
 )
 spool_bytes = Gauge("tollgate_collector_spool_bytes", "Bytes in use in the spool file.")
 spool_events = Gauge("tollgate_collector_spool_events", "Events that the centre has not taken.")
+spool_backlog = Gauge(
+    "tollgate_collector_spool_backlog",
+    "Events of an outage that newer ones have overtaken and that the centre has not taken yet.",
+)
 spool_full = Gauge("tollgate_collector_spool_full", "1 while new usage is refused for space.")
 parked = Gauge(
     "tollgate_collector_parked",

@@ -113,6 +113,7 @@ class Node:
         """Gauges that are read from the parts when they are scraped."""
         metrics.spool_bytes.set_function(lambda: self.spool.state.used_bytes)
         metrics.spool_events.set_function(lambda: self.spool.state.unsent)
+        metrics.spool_backlog.set_function(lambda: self.spool.state.backlog)
         metrics.spool_full.set_function(lambda: self.spool.state.full)
         metrics.parked.set_function(lambda: self.spool.state.parked)
         metrics.decisions_revision.set_function(lambda: self.decisions.revision)

@@ -23,13 +23,14 @@ class EventsAccepted(BaseModel):
 
 
 class SpoolStatus(BaseModel):
-    """The spool: `unsent` events wait for the centre."""
+    """The spool: `unsent` events wait for the centre; `backlog` of them were overtaken by newer."""
 
     node: str
     epoch: str
     next_seq: int
     acked_seq: int
     unsent: int
+    backlog: int
     used_bytes: int
     max_bytes: int
     parked: int

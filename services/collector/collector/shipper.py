@@ -1,4 +1,6 @@
-"""Brings the spool to the centre: in order, one batch at a time, for as long as it takes.
+"""Brings the spool to the centre: one batch at a time, for as long as it takes.
+
+In order, except that after an outage new usage does not wait behind the old (`lanes`).
 
 A batch whose outcome is unknown (the answer was lost) is sent again with the same sequences, and
 ingest counts each of them once. Rows leave the spool only after ingest has answered for them.
@@ -29,6 +31,7 @@ from collector.batches import (
     verdict,
 )
 from collector.intake import rfc3339
+from collector.lanes import Lanes, take
 from collector.seals import Seals
 from collector.spool.values import Parked
 from collector.spool.writer import Ack, Change, Receipt, Spool, SpoolBrokenError, SpoolFullError
@@ -104,6 +107,8 @@ class Shipper:
         self._backoff_seconds_max = backoff_seconds_max
         self._on_revision = on_revision
         self._now_ms = now_ms
+        self._lanes = Lanes()
+        self._fresh_sent_at = 0.0
         self._stopping = asyncio.Event()
         self._compressor = zstandard.ZstdCompressor(level=1)
 
@@ -141,7 +146,7 @@ class Shipper:
                     await self._pause(1.0)
                     continue
                 sent_at = time.monotonic()
-                if count >= BATCH_EVENTS_MAX // 2:
+                if count >= BATCH_EVENTS_MAX // 2 or self._spool.state.backlog:
                     continue
             await self._pause(self._linger_seconds)
         await self._stopping.wait()
@@ -152,19 +157,31 @@ class Shipper:
     async def ship_next(self) -> int:
         """Sends the next batch until it is taken, and forgets its events; how many they were."""
         identity = self._spool.state.identity
+        acked_seq, ahead = identity.acked_seq, identity.ahead
+        fresh_due = time.monotonic() - self._fresh_sent_at >= self._linger_seconds
+        after = self._lanes.choose(acked_seq, ahead, identity.next_seq, fresh_due=fresh_due)
         first_seq, events = await asyncio.to_thread(
-            self._spool.read_events, identity.acked_seq, BATCH_EVENTS_MAX, BATCH_BYTES_MAX
+            self._spool.read_events, after, BATCH_EVENTS_MAX, BATCH_BYTES_MAX
         )
-        if not events:
+        if events:
+            acked_seq, _ = take(acked_seq, ahead, (first_seq, first_seq + len(events) - 1))
+        else:
             first_seq = identity.next_seq
-        sealed_ms = self._seals.through(first_seq + len(events) - 1)
-        sealed = self.link.sealed_through
-        if sealed_ms is not None:
-            metrics.sealed_lag_seconds.set((self._now_ms() - sealed_ms) / 1000)
-            sealed = max(sealed, rfc3339(sealed_ms))
-        batch = Batch(identity.node, identity.epoch, first_seq, sealed, events)
-        await self._deliver(batch)
+        await self._deliver(
+            Batch(identity.node, identity.epoch, first_seq, self._sealed(acked_seq), events)
+        )
+        if self._lanes.fresh_was_last:
+            self._fresh_sent_at = time.monotonic()
         return len(events)
+
+    def _sealed(self, acked_seq: int) -> str:
+        """What a batch may claim after which the centre has everything up to `acked_seq`: with
+        a backlog, no more than before it."""
+        sealed_ms = self._seals.through(acked_seq)
+        if sealed_ms is None:
+            return self.link.sealed_through
+        metrics.sealed_lag_seconds.set((self._now_ms() - sealed_ms) / 1000)
+        return max(self.link.sealed_through, rfc3339(sealed_ms))
 
     async def _deliver(self, batch: Batch) -> None:
         try:
@@ -177,7 +194,7 @@ class Shipper:
     async def _taken(self, batch: Batch) -> None:
         """The centre has the batch: forget its events. A heartbeat costs no fsync."""
         if batch.events:
-            await self._keep(Change(ack=Ack(batch.last_seq, batch.sealed_through)))
+            await self._keep(Change(ack=_ack(batch)))
         self.link.sealed_through = max(self.link.sealed_through, batch.sealed_through)
         metrics.batches_sent.inc()
         metrics.events_shipped.inc(len(batch.events))
@@ -205,7 +222,7 @@ class Shipper:
         await self._keep(
             Change(
                 parked=[Parked("ship", place, reason, batch.events[0])],
-                ack=Ack(batch.last_seq, batch.sealed_through),
+                ack=_ack(batch),
             )
         )
         metrics.events_parked.inc()
@@ -306,6 +323,10 @@ class Shipper:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _ack(batch: Batch) -> Ack:
+    return Ack(batch.first_seq, batch.last_seq, batch.sealed_through)
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -54,8 +54,7 @@ class Accepted:
 class Shipped:
     """The centre has seen these events under these numbers: no other may ever get them."""
 
-    first_seq: int
-    bodies: list[bytes]
+    events: dict[int, bytes]
 
 
 class Life:
@@ -126,13 +125,16 @@ class Life:
 
     def _ship(self, changes: int, chance: Random) -> None:
         for _ in range(changes):
-            acked_seq = self._spool.state.identity.acked_seq
-            first_seq, bodies = self._spool.read_events(acked_seq, chance.randrange(1, 12), 1 << 20)
+            identity = self._spool.state.identity
+            after = identity.acked_seq
+            if chance.random() < 0.5:  # not in order: newer ones overtake
+                after = max([identity.next_seq - 4, after, *[last for _, last in identity.ahead]])
+            first_seq, bodies = self._spool.read_events(after, chance.randrange(1, 12), 1 << 20)
             if not bodies:
                 continue
-            self._recorder.mark(Shipped(first_seq, bodies))
+            self._recorder.mark(Shipped(dict(enumerate(bodies, first_seq))))
             sealed_through = f"2026-11-23T09:{chance.randrange(60):02d}:00.000Z"
-            ack = Ack(first_seq + len(bodies) - 1, sealed_through)
+            ack = Ack(first_seq, first_seq + len(bodies) - 1, sealed_through)
             self._submit(Change(ack=ack)).result(_TIMEOUT)
 
     def _park(self, changes: int, chance: Random) -> None:
@@ -152,10 +154,19 @@ def opened(recorder: Recorder, root: Path, name: str, seed: int) -> Iterator[Lif
     try:
         assert spool._connection is not None
         spool._connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        identity = spool.state.identity
-        recorder.mark(Opened(identity))
-        recorder.mark(Shipped(*spool.read_events(identity.acked_seq, 1000, 1 << 20)))
+        recorder.mark(Opened(spool.state.identity))
+        recorder.mark(Shipped(held_events(spool)))
         yield Life(recorder, spool, name, seed)
     finally:
         spool.close()
         lock.release()
+
+
+def held_events(spool: Spool) -> dict[int, bytes]:
+    """Every event that the product would still send, by its sequence."""
+    identity = spool.state.identity
+    events: dict[int, bytes] = {}
+    for after in (identity.acked_seq, *[last for _, last in identity.ahead]):
+        first_seq, bodies = spool.read_events(after, 1_000_000, 1 << 40)
+        events.update(enumerate(bodies, first_seq))
+    return events

@@ -9,7 +9,7 @@ from typing import Any
 
 from collector.lock import DirectoryLock
 from collector.spool.values import Identity
-from collector.spool.writer import SPOOL_FILE, Change, Spool
+from collector.spool.writer import SPOOL_FILE, Ack, Change, Spool
 from tests.simulation.power_loss.spool_life import (
     LOG,
     NODE,
@@ -18,6 +18,7 @@ from tests.simulation.power_loss.spool_life import (
     Opened,
     Shipped,
     Submitted,
+    held_events,
 )
 
 
@@ -26,8 +27,7 @@ class Found:
     """What the product finds when it starts on what the power cut left."""
 
     identity: Identity
-    first_seq: int
-    bodies: list[bytes]
+    events: dict[int, bytes]
     position: int
     parked: list[bytes]
     next_receipt: int
@@ -44,7 +44,7 @@ def observe_spool(root: Path) -> Found | str:
         return f"the spool does not open: {error!r}"
     try:
         identity = spool.state.identity
-        first_seq, bodies = spool.read_events(identity.acked_seq, 1_000_000, 1 << 40)
+        events = held_events(spool)
         positions = spool.read_positions(LOG)
         parked = [row.body for row in spool.read_parked(0, 1_000_000)]
         receipt = spool.submit(Change(events=[b"{}"])).result(60)
@@ -57,10 +57,10 @@ def observe_spool(root: Path) -> Found | str:
     sound = connection.execute("PRAGMA integrity_check").fetchone()[0]
     rows = connection.execute("SELECT count(*) FROM events").fetchone()[0]
     connection.close()
-    if rows != len(bodies) + 1:
-        sound = f"{rows} events after {len(bodies)} and one more"
+    if rows != len(events) + 1:
+        sound = f"{rows} events after {len(events)} and one more"
     offset = positions[-1].offset if positions else 0
-    return Found(identity, first_seq, bodies, offset, parked, receipt.first_seq, sound)
+    return Found(identity, events, offset, parked, receipt.first_seq, sound)
 
 
 @dataclass
@@ -71,8 +71,8 @@ class SpoolOracle:
     changes: dict[int, Change] = field(default_factory=dict)
     given: dict[int, bytes] = field(default_factory=dict)
     next_seq: int = 1
-    acks: set[int] = field(default_factory=lambda: {0})
-    acked_seq: int = 0
+    acks: set[int] = field(default_factory=set)
+    acked: set[int] = field(default_factory=set)
     parked: Counter[bytes] = field(default_factory=Counter)
     parked_ever: set[bytes] = field(default_factory=set)
     bodies_ever: set[bytes] = field(default_factory=set)
@@ -88,7 +88,7 @@ class SpoolOracle:
                 if not change.made_here:
                     self.bodies_ever |= set(change.events)
                 if change.ack is not None:
-                    self.acks.add(change.ack.seq)
+                    self.acks.update(_sequences(change.ack))
             case Accepted(number, receipt):
                 change = self.changes[number]
                 for seq, body in enumerate(change.events, receipt.first_seq):
@@ -97,9 +97,9 @@ class SpoolOracle:
                 self.parked.update(item.body for item in change.parked)
                 self.position = max([self.position, *[p.offset for p in change.positions]])
                 if change.ack is not None:
-                    self.acked_seq = max(self.acked_seq, change.ack.seq)
-            case Shipped(first_seq, bodies):
-                for seq, body in enumerate(bodies, first_seq):
+                    self.acked.update(_sequences(change.ack))
+            case Shipped(events):
+                for seq, body in events.items():
                     self._give(seq, body)
 
     def violations(self, found: Found | str) -> list[str]:
@@ -112,29 +112,30 @@ class SpoolOracle:
 
     def _in_events(self, found: Found) -> list[str]:
         wrong = []
-        acked_seq, next_seq = found.identity.acked_seq, found.identity.next_seq
+        next_seq = found.identity.next_seq
+        taken = set(range(1, found.identity.acked_seq + 1))
+        for first, last in found.identity.ahead:
+            taken.update(range(first, last + 1))
         if next_seq < self.next_seq:
             wrong.append(f"numbers from {next_seq} on would be given twice, up to {self.next_seq}")
         if found.next_receipt != next_seq:
             wrong.append(f"after {next_seq - 1} came {found.next_receipt}")
-        if found.first_seq != acked_seq + 1 or len(found.bodies) != next_seq - 1 - acked_seq:
-            wrong.append(f"a hole: {len(found.bodies)} events from {acked_seq + 1} to {next_seq}")
-        if acked_seq not in self.acks or acked_seq < self.acked_seq:
-            wrong.append(f"acknowledged up to {acked_seq}, not {self.acked_seq}")
-        held = dict(enumerate(found.bodies, found.first_seq))
+        if taken | found.events.keys() != set(range(1, next_seq)) or taken & found.events.keys():
+            wrong.append(f"a hole: {sorted(found.events)} below {next_seq}")
+        if not self.acked <= taken <= self.acks:
+            wrong.append(f"acknowledged are {sorted(taken)}")
         for seq, body in self.given.items():
-            if seq > acked_seq and held.get(seq) != body:
-                wrong.append(f"event {seq} was promised and is {str(held.get(seq))[:60]}")
-        lines = [one["line"] for one in map(json.loads, found.bodies) if "line" in one]
-        for seq, body in held.items():
+            if seq not in taken and found.events.get(seq) != body:
+                wrong.append(f"event {seq} was promised and is {str(found.events.get(seq))[:60]}")
+        for seq, body in found.events.items():
             if b'"line":' not in body and body not in self.bodies_ever:
                 wrong.append(f"nobody handed over event {seq}: {body[:60]!r}")
-        acked = [body for seq, body in self.given.items() if seq <= acked_seq]
-        lines += [one["line"] for one in map(json.loads, acked) if "line" in one]
-        if sorted(lines) != list(range(found.position)):
-            wrong.append(f"read up to line {found.position}, with events for {sorted(lines)}")
-        names = [json.loads(body)["id"] for body in [*found.bodies, *acked]]
-        if len(set(names)) != len(names):
+        gone = [body for seq, body in self.given.items() if seq in taken]
+        everything = [json.loads(body) for body in [*found.events.values(), *gone]]
+        lines = sorted(one["line"] for one in everything if "line" in one)
+        if lines != list(range(found.position)):
+            wrong.append(f"read up to line {found.position}, with events for {lines}")
+        if len({one["id"] for one in everything}) != len(everything):
             wrong.append("an event is there twice")
         return wrong
 
@@ -160,3 +161,7 @@ class SpoolOracle:
     def _named(self, seq: int, body: bytes) -> bytes:
         assert self.epoch is not None
         return b'{"id":"%b-%d",%b' % (self.epoch.encode(), seq, body)
+
+
+def _sequences(ack: Ack) -> range:
+    return range(ack.first_seq, ack.last_seq + 1)

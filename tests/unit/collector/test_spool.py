@@ -70,7 +70,7 @@ def test_a_fresh_spool_has_a_fresh_epoch(tmp_path: Path) -> None:
 
 def test_what_the_centre_has_is_forgotten(spool: Spool) -> None:
     accept(spool, *events(10))
-    spool.submit(Change(ack=Ack(7, SEALED))).result()
+    spool.submit(Change(ack=Ack(1, 7, SEALED))).result()
     assert len(stored(spool)) == 3
     identity = spool.state.identity
     assert (identity.acked_seq, identity.next_seq, spool.state.unsent) == (7, 11, 3)
@@ -79,8 +79,8 @@ def test_what_the_centre_has_is_forgotten(spool: Spool) -> None:
 
 def test_neither_acks_nor_seals_go_back(spool: Spool) -> None:
     accept(spool, *events(10))
-    spool.submit(Change(ack=Ack(7, SEALED))).result()
-    spool.submit(Change(ack=Ack(3, "2025-01-01T00:00:00.000Z"))).result()
+    spool.submit(Change(ack=Ack(1, 7, SEALED))).result()
+    spool.submit(Change(ack=Ack(1, 3, "2025-01-01T00:00:00.000Z"))).result()
     assert spool.state.identity.acked_seq == 7
     assert spool.state.identity.sealed_through == SEALED
 
@@ -90,7 +90,7 @@ def test_space_is_used_again(spool: Spool) -> None:
     for _ in range(30):
         receipt = spool.submit(Change(events=events(500, size=400))).result()
         sizes.append(spool.path.stat().st_size)
-        spool.submit(Change(ack=Ack(receipt.next_seq - 1, SEALED))).result()
+        spool.submit(Change(ack=Ack(1, receipt.next_seq - 1, SEALED))).result()
     assert spool.state.used_bytes < 100_000
     assert max(sizes) < 1_000_000, "30 times 200 kB went through"
 
@@ -103,7 +103,7 @@ def test_a_full_budget_refuses_new_usage_and_keeps_the_old(tmp_path: Path) -> No
     assert {type(outcome.exception()) for outcome in outcomes} == {type(None), SpoolFullError}
     assert spool.state.full
     assert len(stored(spool)) == taken
-    spool.submit(Change(ack=Ack(taken // 2, SEALED))).result()
+    spool.submit(Change(ack=Ack(1, taken // 2, SEALED))).result()
     assert not spool.state.full
     accept(spool, *events(50, size=200))
     assert spool.state.identity.next_seq == taken + 51
@@ -114,7 +114,7 @@ def test_too_little_free_space_on_the_disk_counts_as_full(tmp_path: Path) -> Non
     spool = Spool(tmp_path, "edge-1", max_bytes=1 << 30, min_free_bytes=1 << 60)
     with pytest.raises(SpoolFullError):
         spool.submit(Change(events=events(1))).result()
-    spool.submit(Change(ack=Ack(0, SEALED))).result()
+    spool.submit(Change(ack=Ack(1, 0, SEALED))).result()
     spool.close()
 
 

@@ -80,6 +80,7 @@ def _spool(node: Node) -> SpoolStatus:
         next_seq=state.identity.next_seq,
         acked_seq=state.identity.acked_seq,
         unsent=state.unsent,
+        backlog=state.backlog,
         used_bytes=state.used_bytes,
         max_bytes=node.settings.spool_max_bytes,
         parked=state.parked,

@@ -9,15 +9,17 @@ that many callers share one fsync. Event bodies are JSON bytes of one CloudEvent
     parked     what could not become usage, with the reason; never shipped, never lost silently
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+from collector.lanes import take
 from collector.spool.values import Identity, Parked, ParkedRow, Position
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PAGE_SIZE = 4096
 _ROWS_A_STATEMENT = 256
 
@@ -28,7 +30,8 @@ CREATE TABLE spool (
     next_seq        INTEGER NOT NULL,
     acked_seq       INTEGER NOT NULL,
     sealed_through  TEXT NOT NULL,
-    created_at      TEXT NOT NULL
+    created_at      TEXT NOT NULL,
+    ahead           TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE events (
     seq             INTEGER PRIMARY KEY,
@@ -73,7 +76,8 @@ def open_store(path: Path, node: str, now: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 16777216")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
         connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
@@ -84,6 +88,11 @@ def open_store(path: Path, node: str, now: str) -> sqlite3.Connection:
             """,
             (node, uuid4().hex, now),
         )
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    elif version == 1:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ALTER TABLE spool ADD COLUMN ahead TEXT NOT NULL DEFAULT '[]'")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     # What a killed process wrote and never synced is in the machine's memory, and is read like
@@ -107,9 +116,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def read_identity(connection: sqlite3.Connection) -> Identity:
     row = connection.execute(
-        "SELECT node, epoch, next_seq, acked_seq, sealed_through FROM spool"
+        "SELECT node, epoch, next_seq, acked_seq, sealed_through, ahead FROM spool"
     ).fetchone()
-    return Identity(*row)
+    node, epoch, next_seq, acked_seq, sealed_through, ranges = row
+    ahead = tuple((first, last) for first, last in json.loads(ranges))
+    return Identity(node, epoch, next_seq, acked_seq, sealed_through, ahead)
 
 
 def insert_events(connection: sqlite3.Connection, first_seq: int, bodies: Sequence[bytes]) -> None:
@@ -131,16 +142,21 @@ def _insert_sql(rows: int) -> str:
     return "INSERT INTO events (seq, body) VALUES " + ", ".join(["(?, ?)"] * rows)
 
 
-def delete_through(connection: sqlite3.Connection, seq: int, sealed_through: str) -> None:
-    """The centre has everything up to `seq`: forget it; the pages are used again."""
-    connection.execute("DELETE FROM events WHERE seq <= ?", (seq,))
+def delete_taken(
+    connection: sqlite3.Connection, first_seq: int, last_seq: int, sealed_through: str
+) -> None:
+    """The centre has `first_seq` up to `last_seq`: forget them; the pages are used again."""
+    connection.execute("DELETE FROM events WHERE seq BETWEEN ? AND ?", (first_seq, last_seq))
+    identity = read_identity(connection)
+    acked_seq, ahead = take(identity.acked_seq, identity.ahead, (first_seq, last_seq))
     connection.execute(
         """
         UPDATE spool
-        SET acked_seq = max(acked_seq, ?),
+        SET acked_seq = ?,
+            ahead = ?,
             sealed_through = max(sealed_through, ?)
         """,
-        (seq, sealed_through),
+        (acked_seq, json.dumps(ahead), sealed_through),
     )
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The spool's one row. `acked_seq` is the highest sequence that the centre has taken."""
+    """The spool's one row. The centre has every sequence up to `acked_seq`, and the ranges `ahead`
+    beyond it (see `collector.lanes`)."""
 
     node: str
     epoch: str
     next_seq: int
     acked_seq: int
     sealed_through: str
+    ahead: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

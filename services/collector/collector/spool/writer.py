@@ -24,6 +24,7 @@ from typing import TypeVar
 
 import structlog
 
+from collector.lanes import waiting
 from collector.spool import store
 from collector.spool.values import Identity, Parked, ParkedRow, Position
 
@@ -45,9 +46,10 @@ class SpoolBrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The centre has every event up to `seq`, and knows that we are sealed through a time."""
+    """The centre has the events from `first_seq` to `last_seq`, and knows our seal."""
 
-    seq: int
+    first_seq: int
+    last_seq: int
     sealed_through: str
 
 
@@ -95,7 +97,16 @@ class State:
     @property
     def unsent(self) -> int:
         """Events that the centre has not acknowledged."""
-        return self.identity.next_seq - 1 - self.identity.acked_seq
+        identity = self.identity
+        return waiting(identity.acked_seq, identity.ahead, identity.next_seq)
+
+    @property
+    def backlog(self) -> int:
+        """Those of them that newer events have overtaken."""
+        identity = self.identity
+        if not identity.ahead:
+            return 0
+        return waiting(identity.acked_seq, identity.ahead, identity.ahead[-1][1] + 1)
 
 
 T = TypeVar("T")
@@ -227,7 +238,8 @@ class Spool:
             if change.parked:
                 store.insert_parked(connection, change.parked, now)
             if change.ack is not None:
-                store.delete_through(connection, change.ack.seq, change.ack.sealed_through)
+                ack = change.ack
+                store.delete_taken(connection, ack.first_seq, ack.last_seq, ack.sealed_through)
         if bodies:
             store.insert_events(connection, first_seq, bodies)
         return receipts
