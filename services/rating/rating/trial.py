@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from common.events.rfc3339 import parse_time_ms
 from common.money import plain
-from rating.exact import EXACT, Exact, over, plus, times
+from rating.exact import EXACT, Exact, over
 from rating.plan import currency_problem
 from rating.price import Price, read_price
 from rating.prices.dynamic import Dynamic
@@ -22,6 +22,9 @@ from rating.rate import Context, Rated, Usage, left_over, rate
 MAX_EVENTS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_HOUR = 3_600_000_000
+_YEARS = range(1900, 2200)
+"""Of every time: what lies outside is a mistake, and calendars end somewhere."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +114,21 @@ def _per_month(price: Price) -> bool:
 def _held(events: Sequence[Event], proration: Proration) -> Exact:
     """Unit-hours: each change counts from its time, or the service's begin if that is later, to
     the service's end."""
-    total: Exact = Decimal(0)
+    total = Decimal(0)
     for event in events:
         if event.at is not None:
             since = max(event.at, proration.service_from)
-            total = plus(total, times(event.amount, _hours(since, proration.service_to)))
-    return total
+            total += event.amount * _microseconds(since, proration.service_to)
+    return over(total, Decimal(_HOUR))
 
 
 def _hours(start: datetime, end: datetime) -> Exact:
     """Elapsed hours, 0 where `end` is before `start`."""
-    elapsed = max(timedelta(), end.astimezone(UTC) - start.astimezone(UTC))
-    return over(Decimal(elapsed // _MICROSECOND), Decimal(3_600_000_000))
+    return over(Decimal(_microseconds(start, end)), Decimal(_HOUR))
+
+
+def _microseconds(start: datetime, end: datetime) -> int:
+    return max(timedelta(), end.astimezone(UTC) - start.astimezone(UTC)) // _MICROSECOND
 
 
 def _proration(fields: Fields) -> Proration | None:
@@ -151,10 +157,14 @@ def _proration(fields: Fields) -> Proration | None:
 def _instant(fields: Fields, name: str) -> datetime | None:
     value = fields.raw(name)
     try:
-        return _EPOCH + timedelta(milliseconds=parse_time_ms(value))
+        instant = _EPOCH + timedelta(milliseconds=parse_time_ms(value))
     except (ValueError, TypeError, OverflowError, AttributeError):
         fields.refuse(name, 'must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
         return None
+    if instant.year not in _YEARS:
+        fields.refuse(name, f"must lie in the years {_YEARS[0]} to {_YEARS[-1]}")
+        return None
+    return instant
 
 
 def _answer(rated: Rated, invoiced: Decimal, left: Decimal | None) -> dict[str, Any]:
