@@ -1,6 +1,9 @@
 """Money: exact decimals, rounded once, at the invoice line."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
+from fractions import Fraction
+from math import floor
 from typing import Final
 
 from iso4217 import Currency
@@ -40,3 +43,29 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
+
+
+def allocate(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """`total`, in whole minor units, in parts that are as the weights and add up to it.
+
+    Each part is cut to the minor unit; what that leaves goes, a unit each, to those that were cut
+    most, the first of equals first (largest remainder). 0.05 over 1:1:1 is 0.02, 0.02, 0.01.
+    Raises ValueError for a total that has a fraction of a minor unit, a negative weight, and
+    weights that are all 0.
+    """
+    places = exponent(currency)
+    minor = abs(total).scaleb(places, context=WIDE)
+    if minor != int(minor):
+        raise ValueError(f"{total} is not in whole minor units of {currency}")
+    shares = [Fraction(weight) for weight in weights]
+    whole = sum(shares, Fraction(0))
+    if not whole or min(shares) < 0:
+        raise ValueError("weights must not be negative and not all be 0")
+    exact = [int(minor) * share / whole for share in shares]
+    parts = [floor(part) for part in exact]
+    left = int(minor) - sum(parts)
+    most_cut = sorted(range(len(parts)), key=lambda index: parts[index] - exact[index])
+    for index in most_cut[:left]:
+        parts[index] += 1
+    quantum = Decimal(1).scaleb(-places)
+    return [WIDE.multiply(Decimal(part if total >= 0 else -part), quantum) for part in parts]

@@ -1,12 +1,13 @@
 """Money is rounded once, half away from zero, to the currency's minor unit."""
 
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.money import UnknownCurrency, exponent, plain, round_line
+from common.money import UnknownCurrency, allocate, exponent, plain, round_line
 
 AMOUNTS = st.decimals(
     min_value=Decimal("-1e20"), max_value=Decimal("1e20"), places=18, allow_nan=False
@@ -60,3 +61,49 @@ def test_plain_has_no_exponent_and_no_needless_zeros(value: str, text: str) -> N
 def test_plain_keeps_the_value(value: Decimal) -> None:
     assert Decimal(plain(value)) == value
     assert "E" not in plain(value)
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "currency", "parts"),
+    [
+        ("6.00", "10:5", "USD", "4.00 2.00"),
+        ("0.05", "1:1:1", "USD", "0.02 0.02 0.01"),
+        ("-0.05", "1:1:1", "USD", "-0.02 -0.02 -0.01"),
+        ("100", "1:2", "JPY", "33 67"),
+        ("1.000", "1:0:1:1", "KWD", "0.334 0.000 0.333 0.333"),
+        ("0.01", "0.1:0.2", "USD", "0.00 0.01"),
+        ("7", "1", "USD", "7.00"),
+    ],
+)
+def test_money_is_allocated_by_largest_remainder(
+    total: str, weights: str, currency: str, parts: str
+) -> None:
+    made = allocate(Decimal(total), list(map(Decimal, weights.split(":"))), currency)
+    assert [str(part) for part in made] == parts.split()
+
+
+@given(
+    st.integers(-(10**15), 10**15),
+    st.lists(st.decimals(0, 10**6, places=4), min_size=1, max_size=12).filter(any),
+    st.sampled_from(["EUR", "JPY", "KWD"]),
+)
+def test_parts_add_up_and_are_off_by_less_than_a_minor_unit(
+    minor: int, weights: list[Decimal], currency: str
+) -> None:
+    unit = Decimal(1).scaleb(-exponent(currency))
+    total = minor * unit
+    parts = allocate(total, weights, currency)
+    assert sum(parts) == total
+    for part, weight in zip(parts, weights, strict=True):
+        exact = Fraction(total) * Fraction(weight) / Fraction(sum(weights))
+        assert abs(Fraction(part) - exact) < Fraction(unit)
+    doubled = [2 * weight for weight in weights]
+    assert allocate(total, doubled, currency) == parts
+
+
+@pytest.mark.parametrize(
+    ("total", "weights"), [("0.005", ["1"]), ("1", []), ("1", ["0", "0"]), ("1", ["2", "-1"])]
+)
+def test_what_cannot_be_allocated_is_refused(total: str, weights: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"minor units|weights"):
+        allocate(Decimal(total), list(map(Decimal, weights)), "USD")
