@@ -1,16 +1,20 @@
-"""Billing periods: half open, in the tenant's time zone, anchored to a day of the month.
+"""Billing periods: half open, in the tenant's time zone, on the calendar or from an anniversary.
 
-Local midnight decides where a period begins; how long it lasts (23-hour days, months of 28 to 31
-days) is the calendar's business. Instants lie on slots of ten seconds: usage is kept by the slot.
+The local clock decides where a period of days, weeks or months begins; how long it lasts (23-hour
+days, months of 28 to 31 days) is the calendar's business. Only hours are elapsed time. Instants
+lie on slots of ten seconds: usage is kept by the slot.
 """
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
+
+IntervalUnit = Literal["month", "week", "day", "hour"]
 
 
 @dataclass(frozen=True, order=True)
@@ -79,33 +83,125 @@ def anchor(year: int, month: int, day: int) -> date:
 
 def calendar_period(at: datetime, anchor_day: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The monthly period [start, end) in UTC that contains `at`."""
-    local = at.astimezone(zone)
-    year, month = local.year, local.month
-    # Start a month later than needed: a skipped midnight can push a start past `at`.
-    year, month = _shift(year, month, 1)
-    while (start := day_start(anchor(year, month, anchor_day), zone)) > at:
-        year, month = _shift(year, month, -1)
-    following = day_start(anchor(*_shift(year, month, 1), anchor_day), zone)
-    return start, following
+    return Recurrence("month", 1, zone.key, anchor_day).around(at)
+
+
+_MONDAY: Final = date(1970, 1, 5)
+"""Weeks of the calendar begin on Mondays, and are counted from this one."""
+_FIRST_DAY: Final = date(2000, 1, 1)
+"""Days and hours of the calendar are counted from its midnight."""
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Billing periods of `count` `unit`s that follow each other without end, in both directions.
+
+    On the calendar (`since` None) months begin on `anchor_day` (31: the last day) and are counted
+    from January, so that three of them are a quarter; weeks begin on Monday. From an anniversary
+    they are counted from `since`, and begin at its day and time of the local clock: on the last
+    day where a month lacks the day, and after the gap where the clock skips the time.
+    """
+
+    unit: IntervalUnit
+    count: int
+    zone: str
+    anchor_day: int = 1
+    since: datetime | None = None
+
+    def around(self, at: datetime) -> tuple[datetime, datetime]:
+        """The period [start, end) in UTC that contains `at`."""
+        return self.bounds(self.index(at))
+
+    def bounds(self, index: int) -> tuple[datetime, datetime]:
+        """The period with that number."""
+        return self._edge(index), self._edge(index + 1)
+
+    def index(self, at: datetime) -> int:
+        """The number of the period that contains `at`."""
+        index = self._guess(at)
+        # A skipped midnight can push an edge past the guess; a skipped day makes an empty period.
+        while self._edge(index) > at:
+            index -= 1
+        while self._edge(index + 1) <= at:
+            index += 1
+        return index
+
+    def _guess(self, at: datetime) -> int:
+        if self.unit == "hour":
+            return (at - self._hours_base) // timedelta(hours=self.count)
+        local = at.astimezone(self._zone).date()
+        if self.unit == "month":
+            return (local.year * 12 + local.month - 1 - self._first_month) // self.count
+        return (local - self._first_day).days // (self.count * self._unit_days)
+
+    def _edge(self, index: int) -> datetime:
+        if self.unit == "hour":
+            return self._hours_base + index * timedelta(hours=self.count)
+        if self.unit == "month":
+            day = anchor(*_shift(0, 1, self._first_month + index * self.count), self._day)
+        else:
+            day = self._first_day + timedelta(days=index * self.count * self._unit_days)
+        if self._local is None:
+            return day_start(day, self._zone)
+        clock = self._local.time().replace(fold=self._local.fold)
+        return datetime.combine(day, clock, self._zone).astimezone(UTC)
+
+    @property
+    def _unit_days(self) -> int:
+        return 7 if self.unit == "week" else 1
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    @cached_property
+    def _local(self) -> datetime | None:
+        return None if self.since is None else self.since.astimezone(self._zone)
+
+    @property
+    def _day(self) -> int:
+        return self.anchor_day if self._local is None else self._local.day
+
+    @property
+    def _first_month(self) -> int:
+        return 0 if self._local is None else self._local.year * 12 + self._local.month - 1
+
+    @property
+    def _first_day(self) -> date:
+        if self._local is not None:
+            return self._local.date()
+        return _MONDAY if self.unit == "week" else _FIRST_DAY
+
+    @cached_property
+    def _hours_base(self) -> datetime:
+        return self.since or day_start(_FIRST_DAY, self._zone)
 
 
 def periods(
+    recurrence: Recurrence,
     *,
-    anchor_day: int,
-    zone: ZoneInfo,
     start: datetime,
     end: datetime | None,
     until: datetime,
     cuts: Iterable[datetime] = (),
+    since: datetime | None = None,
 ) -> Iterator[Period]:
-    """The periods of a subscription that begin before `until`, in order, without a hole.
+    """The periods of a service that begin before `until`, in order, without a hole.
 
-    They tile [`start`, `end`): calendar periods cut at `start`, at `end` and at every cut.
+    They tile [`start`, `end`): periods of the recurrence cut at `start`, at `end` and at every
+    cut. With `since`, those that end by then are left out.
     """
     edges = sorted(cut for cut in cuts if cut > start and (end is None or cut < end))
     at = start
+    if since is not None and since > start:
+        at = max(start, recurrence.around(since)[0])
+        at = max([edge for edge in edges if at < edge <= since], default=at)
+    index = recurrence.index(at)
     while at < until and (end is None or at < end):
-        whole_start, whole_end = calendar_period(at, anchor_day, zone)
+        whole_start, whole_end = recurrence.bounds(index)
+        if whole_end <= at:
+            index += 1
+            continue
         stop = whole_end if end is None else min(whole_end, end)
         stop = min([edge for edge in edges if at < edge < stop], default=stop)
         yield Period(at, stop, whole_start, whole_end)

@@ -76,14 +76,13 @@ def _billing_period(rule: Rule, tenant: Tenant | None, zone: ZoneInfo, now: date
     if not running:
         return Window(*calendar_period(now, anchor_day, zone))
     subscription = running[0]
-    for period in periods(
-        anchor_day=anchor_day,
-        zone=zone,
+    found = periods(
+        subscription.recurrence(zone.key, anchor_day),
         start=subscription.start,
         end=subscription.end,
         until=now + timedelta(minutes=1),
         cuts=subscription.cuts,
-    ):
-        if period.start <= now < period.end:
-            return Window(period.start, period.end)
-    return Window(*calendar_period(now, anchor_day, zone))
+        since=now,
+    )
+    period = next(found)
+    return Window(period.start, period.end)

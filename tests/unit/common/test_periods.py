@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.periods import anchor, calendar_period, day_start, next_slot, periods, slot_of
+from common.periods import (
+    Recurrence,
+    anchor,
+    calendar_period,
+    day_start,
+    next_slot,
+    periods,
+    slot_of,
+)
 
 ZONES = [
     "UTC",
@@ -46,7 +54,12 @@ def test_periods_tile_the_years(zone_name: str, anchor_day: int) -> None:
     zone = ZoneInfo(zone_name)
     begin, end = utc(2009, 12, 31, 17, 20), utc(2014, 3, 1, 9, 10)
     found = list(
-        periods(anchor_day=anchor_day, zone=zone, start=begin, end=end, until=utc(2020, 1, 1))
+        periods(
+            Recurrence("month", 1, zone_name, anchor_day),
+            start=begin,
+            end=end,
+            until=utc(2020, 1, 1),
+        )
     )
     assert found[0].start == begin
     assert found[-1].end == end
@@ -107,11 +120,11 @@ INSTANTS = st.datetimes(datetime(2009, 1, 1), datetime(2032, 1, 1)).map(
 def test_cuts_only_divide(
     zone_name: str, day: int, start: datetime, length: int, cuts: list[int]
 ) -> None:
-    zone, end = ZoneInfo(zone_name), start + length * timedelta(seconds=10)
+    end = start + length * timedelta(seconds=10)
     instants = [start + cut * timedelta(seconds=10) for cut in cuts]
-    common = {"anchor_day": day, "zone": zone, "start": start, "end": end, "until": end}
-    whole = list(periods(**common))  # type: ignore[arg-type]
-    cut = list(periods(**common, cuts=instants))  # type: ignore[arg-type]
+    monthly = Recurrence("month", 1, zone_name, day)
+    whole = list(periods(monthly, start=start, end=end, until=end))
+    cut = list(periods(monthly, start=start, end=end, until=end, cuts=instants))
 
     edges = {p.start for p in whole} | {at for at in instants if start < at < end} | {end}
     assert {p.start for p in cut} | {cut[-1].end} == edges
@@ -119,10 +132,8 @@ def test_cuts_only_divide(
 
 
 def test_only_what_begins_before_until() -> None:
-    zone = ZoneInfo("UTC")
-    found = list(
-        periods(anchor_day=1, zone=zone, start=utc(2026, 1, 1), end=None, until=utc(2026, 3, 1))
-    )
+    monthly = Recurrence("month", 1, "UTC")
+    found = list(periods(monthly, start=utc(2026, 1, 1), end=None, until=utc(2026, 3, 1)))
     assert [p.start for p in found] == [utc(2026, 1, 1), utc(2026, 2, 1)]
 
 

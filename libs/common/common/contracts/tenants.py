@@ -6,11 +6,17 @@ import msgspec
 
 from common.bus.types import Record
 from common.contracts import wire
+from common.periods import IntervalUnit, Recurrence
 
 
 class TenantSubscription(msgspec.Struct, frozen=True, kw_only=True):
-    """`start` (inclusive), `end` (exclusive, None: open) and `cuts` lie on slots of ten seconds.
-    A cut ends one billing period and begins the next (bill-now)."""
+    """A subscription while it runs on one plan's version: after a change of plan or a pause there
+    is another entry with the same `id`.
+
+    `start` (inclusive), `end` (exclusive, None: open) and `cuts` lie on slots of ten seconds.
+    A cut ends one billing period and begins the next (bill-now). Periods last `count` `unit`s, on
+    the tenant's calendar, or counted from the anniversary `since`.
+    """
 
     id: str
     plan: str
@@ -18,6 +24,13 @@ class TenantSubscription(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime
     end: datetime | None = None
     cuts: list[datetime] = []
+    unit: IntervalUnit = "month"
+    count: int = 1
+    since: datetime | None = None
+
+    def recurrence(self, zone: str, billing_day: int) -> Recurrence:
+        """The billing periods, in the tenant's time zone and from its billing day."""
+        return Recurrence(self.unit, self.count, zone, billing_day, self.since)
 
 
 class Tenant(wire.Contract, frozen=True, kw_only=True):
