@@ -19,8 +19,14 @@ from common.money import WIDE, plain, round_line
 
 ROUNDING: Final = "Each line is rounded once, half away from zero; totals are sums of lines."
 
-Kind = Literal["fee", "usage", "adjustment"]
-_ORDER: Final[dict[Kind, int]] = {"fee": 0, "usage": 1, "adjustment": 2}
+Kind = Literal["fee", "usage", "commitment", "credit", "adjustment"]
+_ORDER: Final[dict[Kind, int]] = {
+    "fee": 0,
+    "usage": 1,
+    "commitment": 2,
+    "credit": 3,
+    "adjustment": 4,
+}
 
 
 class DraftError(Exception):
@@ -133,7 +139,7 @@ def draft(
 ) -> Invoice:
     """The invoice of `tenant` for `charges` in `currency`, less what was `invoiced` (by charge).
 
-    A charge that was never invoiced becomes a fee or usage line, also with amount zero; one that
+    A charge that was never invoiced becomes a line of its kind, also with amount zero; one that
     was becomes an adjustment line if quantity or amount changed, otherwise nothing. Lines are in
     a fixed order, by subscription and period, corrections last. Raises `DraftError`.
     """
@@ -188,7 +194,7 @@ def _line(charge: Charge, before: Invoiced | None) -> Line | None:
         if charge.withdrawn:
             return None
         quantity, amount = charge.quantity, due
-        kind: Kind = "usage" if charge.meter is not None else "fee"
+        kind = kind_of(charge)
         description = charge.description or charge.price
     else:
         quantity = WIDE.subtract(charge.quantity, before.quantity)
@@ -218,6 +224,18 @@ def _line(charge: Charge, before: Invoiced | None) -> Line | None:
         details=list(charge.lines),
         adjusts=before,
     )
+
+
+def kind_of(charge: Charge) -> Kind:
+    """What a charge's first line is. A quantity, such as seats, is shown as usage is: so many,
+    of what."""
+    match charge.kind:
+        case "commitment" | "credit":
+            return charge.kind
+        case "quantity":
+            return "usage"
+        case _:
+            return "usage" if charge.meter is not None else "fee"
 
 
 def _place(line: Line) -> tuple[bool, str, str, datetime, int, str, str]:

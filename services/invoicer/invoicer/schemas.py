@@ -99,7 +99,7 @@ class Line(BaseModel):
     """A line. `residual`: exact amount of the charge less all that was invoiced for it."""
 
     position: int
-    kind: Literal["fee", "usage", "adjustment"]
+    kind: Literal["fee", "usage", "commitment", "credit", "adjustment"]
     description: str
     subscription: str
     plan: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,11 +11,11 @@ from pydantic import BaseModel, Field
 from common.aggregates import value_of
 from common.contracts.charges import Charge
 from common.contracts.meters import Meter
-from common.money import plain
+from common.money import plain, round_line
 from common.usage import Usage as Used
 from common.usage import UsageRow
-from rating.charging import made_from
-from rating.equations import equations
+from rating.charging import added, made_from
+from rating.equations import Equation, equations, number
 from rating.rate import rate
 from rating.schemas import ChargeOut
 
@@ -76,8 +77,7 @@ def explain(
 ) -> ExplainedOut:
     """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `rows`: a page
     of what that was read from; `following`: the cursor of the next page."""
-    price, usage, context = made_from(charge)
-    rated = rate(price, usage, context).settled()
+    steps, recomputed = _steps(charge)
     usage_out = None
     if charge.meter is not None and now is not None:
         seen = charge.evidence.get("rollup_versions", {})
@@ -92,16 +92,38 @@ def explain(
         charge=ChargeOut.of(charge),
         meter=_definition(meter) if meter is not None else None,
         usage=usage_out,
-        price=price.fields(),
-        steps=[
-            StepOut(kind=one.kind, text=one.text, tier=one.tier)
-            for one in equations(price, usage, context)
-        ],
-        exact=plain(rated.amount),
-        rounded=format(rated.rounded, "f"),
-        residual=plain(rated.residual),
-        recomputes=rated.amount == charge.amount,
+        price=charge.evidence.get("price", {}),
+        steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in steps],
+        exact=plain(recomputed),
+        rounded=format(round_line(recomputed, charge.currency), "f"),
+        residual=plain(recomputed - round_line(recomputed, charge.currency)),
+        recomputes=recomputed == charge.amount,
     )
+
+
+def _steps(charge: Charge) -> tuple[list[Equation], Decimal]:
+    """The way to the amount, and the amount that it leads to: through the price where one was
+    rated, then through the charge's further lines."""
+    steps: list[Equation] = []
+    lines, amount = charge.lines, Decimal(0)
+    parts = made_from(charge)
+    if parts is not None:
+        lines = added(charge)
+        steps = equations(*parts)
+        amount = rate(*parts).settled().amount
+        if not lines:
+            return steps, amount
+        steps = steps[:-1]  # The rounding comes last.
+    before = amount
+    for line in lines:
+        steps.append(Equation(line.kind, f"{line.description}: {number(line.amount)}", line.tier))
+        amount += line.amount
+    terms = [*([before] if parts is not None else []), *(line.amount for line in lines)]
+    added_up = " + ".join(map(number, terms)) or "0"
+    steps.append(Equation("total", f"{added_up} = {number(amount)}"))
+    rounded = round_line(amount, charge.currency)
+    steps.append(Equation("rounding", f"{number(amount)} → {format(rounded, 'f')}"))
+    return steps, amount
 
 
 def _row(charge: Charge, row: UsageRow) -> RowOut:

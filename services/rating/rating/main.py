@@ -19,14 +19,22 @@ from common.meters import Meters
 from common.peers import peer_client
 from common.service import background, create_app
 from common.stream.worker import StageWorker
+from rating.plan_book import PlanBook
 from rating.publish import tenants_outbox
-from rating.routes import charges, plans, subscriptions, tenants, trials
+from rating.routes import changes, charges, plans, subscriptions, tenants, trials
 from rating.settings import Settings
 from rating.store import SCHEMA
 from rating.worker import RatingStage, present
 
 DESCRIPTION = "Tenants, plans, prices and subscriptions; rates usage into charges."
-ROUTERS = [tenants.router, plans.router, subscriptions.router, charges.router, trials.router]
+ROUTERS = [
+    tenants.router,
+    plans.router,
+    subscriptions.router,
+    changes.router,
+    charges.router,
+    trials.router,
+]
 
 
 def build(
@@ -46,7 +54,7 @@ def build(
             await bus.start()
             stack.push_async_callback(bus.stop)
             http = await stack.enter_async_context(peer_client(settings))
-            app.state.pool, app.state.clock = pool, clock
+            app.state.pool, app.state.clock, app.state.plans = pool, clock, PlanBook()
             running: list[Any] = []
             checks: dict[str, Callable[[], bool]] = {}
             if worker:

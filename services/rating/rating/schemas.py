@@ -80,11 +80,15 @@ class TenantList(BaseModel):
 
 
 class PlanOut(BaseModel):
+    """A version of a plan as its author wrote it, its other parts included."""
+
+    model_config = ConfigDict(extra="allow")
+
     slug: str
     version: int
     name: str
     currency: str
-    interval: str
+    interval: str | dict[str, int]
     prices: list[dict[str, Any]]
 
     @classmethod
@@ -107,6 +111,10 @@ class SubscriptionIn(Strict):
         None, description="Rounded down to ten seconds; now when left out, may be past."
     )
     end: Instant | None = Field(None, description="Exclusive, rounded down to ten seconds.")
+    quantities: Annotated[
+        dict[Slug, Annotated[Decimal, Field(ge=0, max_digits=38, decimal_places=18)]],
+        Field(max_length=100, description="How many seats, say; the plan's defaults for others."),
+    ] = {}
 
 
 class AtIn(Strict):
@@ -114,6 +122,8 @@ class AtIn(Strict):
 
 
 class SubscriptionOut(BaseModel):
+    """What holds now; before the start what will hold then, after the end what held last."""
+
     id: str
     tenant: str
     plan: str
@@ -121,17 +131,24 @@ class SubscriptionOut(BaseModel):
     start: datetime
     end: datetime | None
     cuts: list[datetime] = Field(description="Where bill-now has split a period.")
+    paused: bool
+    quantities: dict[str, Exact] = Field(description="Those that were set.")
+    add_ons: list[str]
 
     @classmethod
-    def of(cls, subscription: Subscription) -> "SubscriptionOut":
+    def of(cls, subscription: Subscription, now: datetime) -> "SubscriptionOut":
+        terms = subscription.segment(now).terms
         return cls(
             id=subscription.id,
             tenant=subscription.tenant,
-            plan=subscription.plan,
-            version=subscription.plan_version,
+            plan=terms.plan,
+            version=terms.version,
             start=subscription.start,
             end=subscription.end,
-            cuts=list(subscription.cuts),
+            cuts=list(subscription.timeline.cuts),
+            paused=terms.paused,
+            quantities=dict(terms.quantities),
+            add_ons=sorted(terms.add_ons),
         )
 
 
@@ -163,19 +180,21 @@ class ChargeOut(BaseModel):
     plan_name: str
     plan_version: int
     price: str
+    kind: str
     description: str
     meter: str | None
     unit: str
     start: datetime = Field(serialization_alias="from")
     end: datetime = Field(serialization_alias="to")
+    due: datetime = Field(description="From when it may be invoiced.")
     quantity: Exact
     amount: Exact
     currency: str
     version: int
     lines: list[ChargeLineOut]
     evidence: dict[str, Any]
-    closed: bool = Field(description="Everything received before `to` is in it.")
-    withdrawn: bool = Field(description="The subscription has no such period any more.")
+    closed: bool = Field(description="Everything received before it was due is in it.")
+    withdrawn: bool = Field(description="The subscription has no such part any more.")
 
     @classmethod
     def of(cls, charge: Charge) -> "ChargeOut":
@@ -187,11 +206,13 @@ class ChargeOut(BaseModel):
             plan_name=charge.plan_name,
             plan_version=charge.plan_version,
             price=charge.price,
+            kind=charge.kind,
             description=charge.description,
             meter=charge.meter,
             unit=charge.unit,
             start=charge.period_from,
             end=charge.period_to,
+            due=charge.due,
             quantity=charge.quantity,
             amount=charge.amount,
             currency=charge.currency,

@@ -1,14 +1,15 @@
-"""Subscriptions: which plan's version a tenant is on, from when to when, and cut where.
+"""Subscriptions: a tenant's history on plans, and which instants it may have. Pure.
 
 All instants lie on slots of ten seconds, so that usage can be told apart at every boundary.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from common.periods import Period, next_slot, periods, slot_of
+from common.periods import slot_of
+from rating.history import Fact, Segment, Timeline, fold
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -18,53 +19,72 @@ BILL_NOW_AHEAD: Final = timedelta(hours=1)
 
 
 class Refused(Exception):
-    """The change cannot be. `code` is the API's error code; the message is a sentence."""
+    """The change cannot be. `code` is the API's error code; the message is a sentence. `path`:
+    the field of the request that is to blame."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, path: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.path = code, path
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """[`start`, `end`) on `plan` at `plan_version`; `end` None: open. `anchor_day` and `zone` are
-    the tenant's. `cuts` (ascending) end one period and begin the next."""
+    """A tenant's subscription with its whole history. `currency`, `anchor_day` and `zone` are the
+    tenant's, and stay while it has subscriptions."""
 
     id: str
     tenant: str
-    plan: str
-    plan_version: int
-    start: datetime
-    end: datetime | None
+    currency: str
     anchor_day: int
     zone: str
-    cuts: tuple[datetime, ...] = field(default=())
+    facts: tuple[Fact, ...]
 
-    def periods(self, by: datetime) -> list[Period]:
-        """The billing periods that have begun by `by`: also the one that begins just then."""
-        return list(
-            periods(
-                anchor_day=self.anchor_day,
-                zone=ZoneInfo(self.zone),
-                start=self.start,
-                end=self.end,
-                until=by + timedelta(microseconds=1),
-                cuts=self.cuts,
-            )
+    @cached_property
+    def timeline(self) -> Timeline:
+        return fold(self.facts)
+
+    @property
+    def start(self) -> datetime:
+        return self.timeline.start
+
+    @property
+    def end(self) -> datetime | None:
+        return self.timeline.end
+
+    @property
+    def revision(self) -> int:
+        """Of the last fact."""
+        return max(fact.revision for fact in self.facts)
+
+    def segment(self, now: datetime) -> Segment:
+        """What holds at `now`; the first segment before the start, the last after the end."""
+        found = self.timeline.at(now)
+        if found is not None:
+            return found
+        return self.timeline.segments[0 if now < self.start else -1]
+
+    def with_fact(self, fact: Fact) -> "Subscription":
+        """The subscription as it is after one more fact."""
+        return Subscription(
+            self.id, self.tenant, self.currency, self.anchor_day, self.zone, (*self.facts, fact)
         )
+
+
+def effective(at: datetime, path: str = "at") -> datetime:
+    """The slot that an instant lies in; raises `Refused` where it cannot be meant."""
+    if not EARLIEST <= at < LATEST:
+        raise Refused("invalid_request", f"{path} must lie in the years 2000 to 2099", path)
+    return slot_of(at)
 
 
 def effective_span(start: datetime, end: datetime | None) -> tuple[datetime, datetime | None]:
     """`start` and `end` of a new subscription on their slots; raises `Refused`."""
-    for instant in (start, end):
-        if instant is not None and not EARLIEST <= instant < LATEST:
-            raise Refused("invalid_request", "instants must lie in the years 2000 to 2099")
-    start = slot_of(start)
+    start = effective(start, "start")
     if end is None:
         return start, None
-    end = slot_of(end)
+    end = effective(end, "end")
     if end <= start:
-        raise Refused("invalid_request", "end must be at least ten seconds after start")
+        raise Refused("invalid_request", "end must be at least ten seconds after start", "end")
     return start, end
 
 
@@ -76,48 +96,13 @@ def overlaps(
     return (end is None or other_start < end) and (other_end is None or start < other_end)
 
 
-def effective_end(subscription: Subscription, at: datetime) -> datetime:
-    """When a subscription ends that is asked to end `at`. Asking twice is asking once."""
-    if not EARLIEST <= at < LATEST:
-        raise Refused("invalid_request", "at must lie in the years 2000 to 2099")
-    end = slot_of(at)
-    if subscription.end is not None and subscription.end != end:
-        raise Refused(
-            "conflict", f"the subscription ends at {subscription.end.isoformat()} already"
-        )
-    if end <= subscription.start:
-        raise Refused("invalid_request", "a subscription must end after its start")
-    return end
-
-
-def effective_cut(
-    subscription: Subscription, at: datetime, now: datetime
-) -> tuple[datetime, datetime | None]:
-    """(boundary, new cut) of a bill-now: the first slot at or after `at`, so that the period
-    that ends there covers `at`. The new cut is None where a period ends already.
-
-    Only the period that runs at `now`, or one that begins within `BILL_NOW_AHEAD`, can be split:
-    what ended before may be on an invoice.
-    """
-    if not EARLIEST <= at < LATEST:
-        raise Refused("invalid_request", "at must lie in the years 2000 to 2099")
-    cut = next_slot(at)
-    if cut > next_slot(now + BILL_NOW_AHEAD):
-        raise Refused("cut_outside_period", "at lies more than an hour in the future")
-    if subscription.end is not None and cut >= subscription.end:
-        if cut == subscription.end:
-            return cut, None
-        raise Refused("cut_outside_period", "the subscription ends before at")
-    if cut == subscription.start:
-        raise Refused("cut_outside_period", "there is nothing to bill before the start")
-    known = subscription.periods(max(now, cut))
-    if any(cut == period.start for period in known):
-        return cut, None
-    running = next((period for period in known if period.start <= now < period.end), None)
-    earliest = running.start if running is not None else subscription.start
-    if cut < earliest:
-        raise Refused(
-            "cut_outside_period",
-            f"at must not lie before {earliest.isoformat()}, where the running period begins",
-        )
-    return cut, cut
+def plan_spans(timeline: Timeline) -> list[tuple[str, int, datetime, datetime | None]]:
+    """(plan, version, from, to) of a timeline in order, pauses included."""
+    spans: list[tuple[str, int, datetime, datetime | None]] = []
+    for segment in timeline.segments:
+        plan, version = segment.terms.plan, segment.terms.version
+        if spans and spans[-1][:2] == (plan, version):
+            spans[-1] = (plan, version, spans[-1][2], segment.end)
+        else:
+            spans.append((plan, version, segment.start, segment.end))
+    return spans

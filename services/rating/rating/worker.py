@@ -20,30 +20,19 @@ from common.contracts import wire
 from common.contracts.charges import Charge, charge_record
 from common.contracts.rollups import Rollup
 from common.contracts.topics import CHARGES, ROLLUPS, Topic, shard_of
-from common.periods import Period
+from common.periods import SLOT
 from common.stream import Partition
 from common.stream.watermark import WatermarkTeller
-from common.usage import Place, UsageProjection
+from common.usage import UsageProjection
 from rating import metrics
-from rating.charging import (
-    NOTHING,
-    Measured,
-    PlanVersion,
-    affected,
-    changes,
-    make_charge,
-    withdraw,
-)
-from rating.plan import PlanPrice, read_plan
-from rating.store import SCHEMA, charges, plans, subscriptions, work
-from rating.subscription import Subscription
+from rating.assess import assess, remembers
+from rating.billing import Span, keys_of, next_begin
+from rating.charging import changes, withdraw
+from rating.plan_book import PlanBook
+from rating.store import SCHEMA, charges, subscriptions, work
 
 EMIT_CHARGES = 1000
 """Charges are emitted again in pages of about this many after a takeover."""
-
-
-Part = tuple[Subscription, PlanVersion, Period, PlanPrice]
-"""What one charge is made for."""
 
 
 def present() -> datetime:
@@ -68,7 +57,7 @@ class State:
         self.emitted_version = emitted_version
         self.noted_version = emitted_version
         self.rated_at = 0.0
-        self.plans: dict[tuple[str, int], PlanVersion] = {}
+        self.plans = PlanBook()
         self.links: deque[str] = deque(maxlen=telemetry.LINKS_MAX)
         """Where the usage came from lately. They stay: a charge that is only closed must still
         lead back to its usage."""
@@ -174,49 +163,17 @@ class RatingStage:
         watermark: datetime | None,
     ) -> dict[str, Charge]:
         found = await subscriptions.many(tx, list(due))
-        await self._load_plans(tx, state, found)
-        times: dict[str, datetime] = {}
-        parts: list[Part] = []
-        for subscription in found:
-            periods = subscription.periods(now)
-            following = periods[-1].end if periods else subscription.start
-            if subscription.end is None or following < subscription.end:
-                times[subscription.id] = following
-            plan = state.plans[subscription.plan, subscription.plan_version]
-            parts += [
-                (subscription, plan, period, price)
-                for period in _to_rate(periods, due[subscription.id])
-                for price in plan.plan.prices
-            ]
-        measured = await self._measure(tx, parts)
-        made = [
-            make_charge(
-                subscription,
-                plan,
-                price,
-                period,
-                measured.get(_place(subscription, period, price), NOTHING),
-                closed=watermark is not None and period.end <= watermark,
-            )
-            for subscription, plan, period, price in parts
-        ]
-        await work.reschedule(tx, {one.id: shard_of(one.tenant) for one in found}, times)
-        return await self._write(tx, made, [id for id, one in due.items() if one.spans is None])
-
-    async def _measure(self, tx: Any, parts: Iterable[Part]) -> dict[Place, Measured]:
-        """The usage of every metered price and period, by where it was used."""
-        places = list(
-            {
-                _place(subscription, period, price)
-                for subscription, _, period, price in parts
-                if price.meter is not None
-            }
+        plans = await state.plans.load(tx, {key for one in found for key in keys_of(one)})
+        following = {one.id: next_begin(one, plans, now) for one in found}
+        spans = {one.id: _spans(due[one.id], now) for one in found}
+        made = await assess(tx, self._usage, found, plans, spans, now=now, watermark=watermark)
+        await work.reschedule(
+            tx,
+            {one.id: shard_of(one.tenant) for one in found},
+            {id: at for id, at in following.items() if at is not None},
         )
-        usages = await self._usage.usages(tx, places)
-        return {
-            place: Measured(usage.quantity, usage.rows, usage.versions)
-            for place, usage in zip(places, usages, strict=True)
-        }
+        whole = [one.id for one in found if spans[one.id] is None or remembers(one, plans)]
+        return await self._write(tx, made, whole)
 
     async def _write(
         self, tx: Any, made: Sequence[Charge], whole: Sequence[str]
@@ -234,31 +191,12 @@ class RatingStage:
             metrics.CHARGES.labels("rated").inc(len(changed))
         return {charge.id: charge for charge in changed}
 
-    async def _load_plans(self, tx: Any, state: State, found: Iterable[Subscription]) -> None:
-        """Published versions never change, so they are read once."""
-        wanted = {(one.plan, one.plan_version) for one in found} - state.plans.keys()
-        if not wanted:
-            return
-        for row in await plans.versions(tx, wanted):
-            plan, errors = read_plan(row.body)
-            if errors:
-                raise ValueError(f"plan {row.plan} version {row.version} is invalid: {errors}")
-            state.plans[row.plan, row.version] = PlanVersion(row.plan, row.version, plan, row.units)
 
-
-def _place(subscription: Subscription, period: Period, price: PlanPrice) -> Place:
-    return subscription.tenant, price.meter or "", period.start, period.end
-
-
-def _to_rate(periods: Sequence[Period], due: work.Due) -> list[Period]:
-    """The periods that changed, and those that have begun since the last time."""
+def _spans(due: work.Due, now: datetime) -> list[Span] | None:
+    """Where something changed, and what has begun since the last time; None: anywhere."""
     if due.spans is None or due.next_period_at is None:
-        if due.spans is None:
-            return list(periods)
-        return affected(periods, due.spans)
-    begun = due.next_period_at
-    changed = {period.start for period in affected(periods, due.spans)}
-    return [period for period in periods if period.start >= begun or period.start in changed]
+        return due.spans
+    return [*due.spans, (due.next_period_at, now + SLOT)]
 
 
 def _remember_links(state: State, messages: Iterable[Message]) -> None:

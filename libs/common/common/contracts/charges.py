@@ -25,8 +25,11 @@ class ChargeLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Charge(wire.Contract, frozen=True, kw_only=True):
     """`amount` is exact (not rounded) in `currency`. The charge with the higher `version` wins.
 
-    `closed`: rating has seen everything received before `period_to`. `withdrawn`: the period no
-    longer exists (its amount is 0). `evidence`: meter, hours, rollup versions, plan version.
+    `due_at`: from when it may be invoiced, the begin of the period for what is paid in advance;
+    None: when the period ends. `closed`: rating has seen everything received before it is due.
+    `withdrawn`: the period no longer exists (its amount is 0). `kind`: fee, usage, quantity,
+    one_off, commitment, credit_purchase or credit. `evidence`: meter, hours, rollup versions,
+    plan version, and whatever else the amount was made from.
     """
 
     id: str
@@ -36,11 +39,13 @@ class Charge(wire.Contract, frozen=True, kw_only=True):
     plan_name: str = ""
     plan_version: int
     price: str
+    kind: str = ""
     description: str = ""
     meter: str | None = None
     unit: str = ""
     period_from: datetime
     period_to: datetime
+    due_at: datetime | None = None
     quantity: Decimal
     amount: Decimal
     currency: str
@@ -49,6 +54,11 @@ class Charge(wire.Contract, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
     closed: bool = False
     withdrawn: bool = False
+
+    @property
+    def due(self) -> datetime:
+        """From when it may be invoiced."""
+        return self.period_to if self.due_at is None else self.due_at
 
 
 def charge_record(

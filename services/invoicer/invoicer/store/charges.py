@@ -32,15 +32,17 @@ async def upsert(tx: Any, charges: Sequence[tuple[Charge, str | None]]) -> int:
     status: str = await tx.execute(
         """
         INSERT INTO invoicer.charges AS known
-            (id, tenant, currency, period_from, period_to, closed, version, body, traceparent)
+            (id, tenant, currency, period_from, period_to, due_at, closed, version, body,
+             traceparent)
         SELECT *
         FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[],
-                    $6::boolean[], $7::bigint[], $8::jsonb[], $9::text[])
+                    $6::timestamptz[], $7::boolean[], $8::bigint[], $9::jsonb[], $10::text[])
         ON CONFLICT (id) DO UPDATE
         SET tenant = excluded.tenant,
             currency = excluded.currency,
             period_from = excluded.period_from,
             period_to = excluded.period_to,
+            due_at = excluded.due_at,
             closed = excluded.closed,
             version = excluded.version,
             body = excluded.body,
@@ -53,6 +55,7 @@ async def upsert(tx: Any, charges: Sequence[tuple[Charge, str | None]]) -> int:
         [charge.currency for charge, _ in rows],
         [charge.period_from for charge, _ in rows],
         [charge.period_to for charge, _ in rows],
+        [charge.due for charge, _ in rows],
         [charge.closed for charge, _ in rows],
         [charge.version for charge, _ in rows],
         [charge for charge, _ in rows],
@@ -65,9 +68,9 @@ async def pending(
     connection: Any, tenant: str, currency: str, through: datetime | None = None
 ) -> list[Pending]:
     """The tenant's charges that are not invoiced in their latest version, also open ones;
-    with `through`, those of periods that end by then."""
+    with `through`, those that are due by then."""
     rows = await connection.fetch(
-        f"{_PENDING} AND ($3::timestamptz IS NULL OR period_to <= $3) ORDER BY id",
+        f"{_PENDING} AND ($3::timestamptz IS NULL OR due_at <= $3) ORDER BY id",
         tenant,
         currency,
         through,
@@ -76,10 +79,11 @@ async def pending(
 
 
 async def lock_due(tx: Any, tenant: str, currency: str, through: datetime) -> list[Pending]:
-    """The closed charges of periods that end by `through` and are not invoiced in their latest
-    version. Locked until the transaction ends, so a later version waits for the invoice."""
+    """The closed charges that are due by `through` (when their period ends, or begins for what
+    is paid in advance) and not invoiced in their latest version. Locked until the transaction
+    ends, so a later version waits for the invoice."""
     rows = await tx.fetch(
-        f"{_PENDING} AND closed AND period_to <= $3 ORDER BY id FOR UPDATE",
+        f"{_PENDING} AND closed AND due_at <= $3 ORDER BY id FOR UPDATE",
         tenant,
         currency,
         through,
@@ -95,7 +99,7 @@ async def due_tenants(connection: Any, run: Any, through: datetime) -> list[tupl
         FROM invoicer.charges
         WHERE (invoiced_version IS NULL OR version > invoiced_version)
           AND closed
-          AND period_to <= $2
+          AND due_at <= $2
           AND NOT EXISTS (
               SELECT
               FROM invoicer.invoices

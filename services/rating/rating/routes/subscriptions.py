@@ -1,6 +1,8 @@
 """Subscriptions: put a tenant on a plan, end it, bill now."""
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -9,7 +11,10 @@ from common.auth import scope
 from common.errors import ApiError
 from common.idempotency import IdempotencyKey, once
 from common.ids import uuid7
+from common.money import plain
 from common.paging import Cursor, Limit, decode_cursor, page
+from rating.billing import keys_of
+from rating.changes import effective_cut, effective_end, new_fact
 from rating.errors import (
     CURRENCY_MISMATCH,
     OVERLAPPING_SUBSCRIPTION,
@@ -17,6 +22,7 @@ from rating.errors import (
     UNKNOWN_REFERENCE,
     UNKNOWN_SUBSCRIPTION,
 )
+from rating.history import Fact
 from rating.schemas import (
     AtIn,
     BilledNow,
@@ -26,14 +32,7 @@ from rating.schemas import (
 )
 from rating.store import SCHEMA, plans, subscriptions, tenants
 from rating.store.plans import PlanRow
-from rating.subscription import (
-    Refused,
-    Subscription,
-    effective_cut,
-    effective_end,
-    effective_span,
-    overlaps,
-)
+from rating.subscription import Refused, Subscription, effective_span, overlaps
 
 router = APIRouter(tags=["subscriptions"])
 Id = Annotated[str, Path(min_length=1, max_length=100)]
@@ -54,7 +53,9 @@ async def post_subscription(
 
     async def create(tx: Any) -> tuple[int, Any]:
         subscription = await _subscribe(tx, body, request)
-        return 201, SubscriptionOut.of(subscription).model_dump(mode="json")
+        return 201, SubscriptionOut.of(subscription, request.app.state.clock()).model_dump(
+            mode="json"
+        )
 
     return await once(
         request.app.state.pool,
@@ -76,33 +77,38 @@ async def list_subscriptions(
 ) -> SubscriptionList:
     """Subscriptions by age, the oldest first; ended ones too."""
     after = decode_cursor("subscriptions", cursor, tuple[str])
-    found = await subscriptions.page(
+    rows = await subscriptions.page(
         request.app.state.pool, tenant, plan, after[0] if after else "", limit + 1
     )
-    found, following = page("subscriptions", found, limit, lambda one: (one.id,))
-    return SubscriptionList(items=[SubscriptionOut.of(one) for one in found], next=following)
+    rows, following = page("subscriptions", rows, limit, lambda one: (one.id,))
+    now = request.app.state.clock()
+    return SubscriptionList(items=[SubscriptionOut.of(one, now) for one in rows], next=following)
 
 
 @router.get("/v1/subscriptions/{id}", dependencies=[scope("catalog:read")])
 async def get_subscription(id: Id, request: Request) -> SubscriptionOut:
     """One subscription."""
-    return SubscriptionOut.of(await _found(request.app.state.pool, id))
+    subscription = await found(request.app.state.pool, id)
+    return SubscriptionOut.of(subscription, request.app.state.clock())
 
 
 @router.post("/v1/subscriptions/{id}/end", dependencies=[scope("catalog:write")])
 async def end_subscription(id: Id, request: Request, body: AtIn | None = None) -> SubscriptionOut:
     """End it at an instant, past or future (rounded down to ten seconds). Twice is once; another
     end than before is refused."""
+    now = request.app.state.clock()
     async with request.app.state.pool.acquire() as connection, connection.transaction():
-        subscription = await _locked(connection, id)
+        subscription = await locked(connection, id)
         try:
-            end = effective_end(subscription, (body and body.at) or request.app.state.clock())
+            end = effective_end(subscription, (body and body.at) or now)
         except Refused as refused:
-            raise _answer(refused) from None
+            raise answer(refused) from None
         if subscription.end is None:
-            await subscriptions.end(connection, subscription, end)
+            fact = new_fact(subscription, "end", end, {}, now=now)
+            subscription = subscription.with_fact(fact)
+            await subscriptions.record(connection, subscription, [fact])
             await tenants.touch(connection, subscription.tenant)
-    return SubscriptionOut.of(replace(subscription, end=end))
+    return SubscriptionOut.of(subscription, now)
 
 
 @router.post("/v1/subscriptions/{id}/bill-now", dependencies=[scope("catalog:write")])
@@ -112,83 +118,113 @@ async def bill_now(id: Id, request: Request, body: AtIn | None = None) -> Billed
     The split is at the first boundary of ten seconds at or after `at`, which the answer tells.
     Twice is once.
     """
+    now = request.app.state.clock()
     async with request.app.state.pool.acquire() as connection, connection.transaction():
-        subscription = await _locked(connection, id)
-        now = request.app.state.clock()
+        subscription = await locked(connection, id)
+        plans = await request.app.state.plans.load(connection, keys_of(subscription))
         try:
-            at, cut = effective_cut(subscription, (body and body.at) or now, now)
+            at, cut = effective_cut(subscription, plans, (body and body.at) or now, now)
         except Refused as refused:
-            raise _answer(refused) from None
+            raise answer(refused) from None
         if cut is not None:
-            await subscriptions.cut(connection, subscription, cut)
+            fact = new_fact(subscription, "cut", cut, {}, now=now)
+            subscription = subscription.with_fact(fact)
+            await subscriptions.record(connection, subscription, [fact])
             await tenants.touch(connection, subscription.tenant)
-            subscription = replace(subscription, cuts=tuple(sorted({*subscription.cuts, cut})))
-    return BilledNow(**SubscriptionOut.of(subscription).model_dump(), at=at)
+    return BilledNow(**SubscriptionOut.of(subscription, now).model_dump(), at=at)
 
 
 async def _subscribe(tx: Any, body: SubscriptionIn, request: Request) -> Subscription:
+    now = request.app.state.clock()
     tenant = await tenants.lock(tx, body.tenant)
     if tenant is None:
         raise _unknown("body.tenant", f"there is no tenant {body.tenant}")
-    plan = await _plan(tx, body)
-    if plan.body["currency"] != tenant.currency:
-        raise ApiError(
-            CURRENCY_MISMATCH,
-            f"the plan is in {plan.body['currency']}, the tenant pays in {tenant.currency}",
-        )
     try:
-        start, end = effective_span(body.start or request.app.state.clock(), body.end)
+        start, end = effective_span(body.start or now, body.end)
     except Refused as refused:
-        raise _answer(refused) from None
-    for span in await subscriptions.spans(tx, tenant.key, plan.plan):
-        if overlaps((start, end), span):
-            raise ApiError(
-                OVERLAPPING_SUBSCRIPTION,
-                f"{tenant.key} is on {plan.plan} from {span[0]:%Y-%m-%dT%H:%M:%SZ} to"
-                f" {format(span[1], '%Y-%m-%dT%H:%M:%SZ') if span[1] else 'no end'}",
-            )
+        raise answer(refused) from None
+    plan = await plan_for(tx, body.plan, body.version, start, tenant.currency)
+    await require_free(tx, tenant.key, plan.plan, [(start, end)])
+    terms = {"plan": plan.plan, "version": plan.version, "quantities": _named(body.quantities)}
+    facts = [Fact(revision=1, kind="start", at=start, body=terms, recorded_at=now)]
+    if end is not None:
+        facts.append(Fact(revision=2, kind="end", at=end, recorded_at=now))
     subscription = Subscription(
         id=str(uuid7()),
         tenant=tenant.key,
-        plan=plan.plan,
-        plan_version=plan.version,
-        start=start,
-        end=end,
+        currency=tenant.currency,
         anchor_day=tenant.billing_day,
         zone=tenant.timezone,
+        facts=tuple(facts),
     )
     await subscriptions.add(tx, subscription)
     await tenants.touch(tx, tenant.key)
     return subscription
 
 
-async def _plan(tx: Any, body: SubscriptionIn) -> PlanRow:
-    if body.version is None:
-        plan = await plans.newest(tx, body.plan)
-        missing = ("body.plan", f"there is no plan {body.plan}")
+async def plan_for(tx: Any, slug: str, version: int | None, at: datetime, currency: str) -> PlanRow:
+    """The version to put a tenant on who pays in `currency`: the newest effective by `at`, or the
+    one that is asked for."""
+    if version is None:
+        plan = await plans.effective(tx, slug, at)
+        missing = ("body.plan", f"there is no plan {slug}, or none that is effective by then")
     else:
-        plan = await plans.version_of(tx, body.plan, body.version)
-        missing = ("body.version", f"there is no version {body.version} of plan {body.plan}")
+        plan = await plans.version_of(tx, slug, version)
+        missing = ("body.version", f"there is no version {version} of plan {slug}")
     if plan is None:
         raise _unknown(*missing)
+    sold_in = [plan.body["currency"], *(plan.body.get("currencies") or {})]
+    if currency not in sold_in:
+        raise ApiError(
+            CURRENCY_MISMATCH,
+            f"the plan is in {', '.join(sold_in)}, the tenant pays in {currency}",
+        )
     return plan
 
 
-async def _found(connection: Any, id: str) -> Subscription:
+async def require_free(
+    tx: Any,
+    tenant: str,
+    plan: str,
+    wanted: Iterable[tuple[datetime, datetime | None]],
+    *,
+    without: str = "",
+) -> None:
+    """Refuse a tenant on one plan twice at a time. `without`: the subscription that changes."""
+    wanted = list(wanted)
+    for span in await subscriptions.spans(tx, tenant, plan, without=without):
+        if any(overlaps(one, span) for one in wanted):
+            raise ApiError(
+                OVERLAPPING_SUBSCRIPTION,
+                f"{tenant} is on {plan} from {span[0]:%Y-%m-%dT%H:%M:%SZ} to"
+                f" {format(span[1], '%Y-%m-%dT%H:%M:%SZ') if span[1] else 'no end'}",
+            )
+
+
+async def found(connection: Any, id: str) -> Subscription:
+    """The subscription, or the answer 404."""
     subscription = await subscriptions.get(connection, id)
     if subscription is None:
         raise ApiError(UNKNOWN_SUBSCRIPTION, f"there is no subscription {id}")
     return subscription
 
 
-async def _locked(tx: Any, id: str) -> Subscription:
+async def locked(tx: Any, id: str) -> Subscription:
     """The subscription; its tenant's row is locked, so nobody else changes it."""
-    await tenants.lock(tx, (await _found(tx, id)).tenant)
-    return await _found(tx, id)
+    await tenants.lock(tx, (await found(tx, id)).tenant)
+    return await found(tx, id)
 
 
-def _answer(refused: Refused) -> ApiError:
-    return ApiError(REFUSALS[refused.code], str(refused))
+def answer(refused: Refused) -> ApiError:
+    """A refusal as the API says it."""
+    if not refused.path:
+        return ApiError(REFUSALS[refused.code], str(refused))
+    errors = [{"path": f"body.{refused.path}", "message": str(refused)}]
+    return ApiError(REFUSALS[refused.code], str(refused), errors=errors)
+
+
+def _named(quantities: Mapping[str, Decimal]) -> dict[str, str]:
+    return {name: plain(quantity) for name, quantity in quantities.items()}
 
 
 def _unknown(path: str, message: str) -> ApiError:

@@ -10,8 +10,9 @@ from common.contracts.charges import Charge
 from common.contracts.topics import shard_of
 
 _COLUMNS = """
-    id, tenant, subscription, plan, plan_name, plan_version, price, description, meter, unit,
-    period_from, period_to, quantity, amount, currency, version, lines, evidence, closed, withdrawn
+    id, tenant, subscription, plan, plan_name, plan_version, price, kind, description, meter, unit,
+    period_from, period_to, due_at, quantity, amount, currency, version, lines, evidence, closed,
+    withdrawn
 """
 
 
@@ -43,9 +44,9 @@ async def write(tx: Any, charges: Sequence[Charge]) -> None:
     rows = [
         (
             *(charge.id, shard_of(charge.tenant), charge.tenant, charge.subscription, charge.plan),
-            *(charge.plan_name, charge.plan_version, charge.price, charge.description),
-            *(charge.meter, charge.unit, charge.period_from, charge.period_to, charge.quantity),
-            *(charge.amount, charge.currency, charge.version),
+            *(charge.plan_name, charge.plan_version, charge.price, charge.kind),
+            *(charge.description, charge.meter, charge.unit, charge.period_from, charge.period_to),
+            *(charge.due, charge.quantity, charge.amount, charge.currency, charge.version),
             *(_json(charge.lines), _json(charge.evidence)),
             *(charge.closed, charge.withdrawn),
         )
@@ -54,22 +55,30 @@ async def write(tx: Any, charges: Sequence[Charge]) -> None:
     await tx.execute(
         """
         INSERT INTO rating.charges
-            (id, shard, tenant, subscription, plan, plan_name, plan_version, price, description,
-             meter, unit, period_from, period_to, quantity, amount, currency, version, lines,
-             evidence, closed, withdrawn)
-        SELECT id, shard, tenant, subscription, plan, plan_name, plan_version, price, description,
-               meter, unit, period_from, period_to, quantity, amount, currency, version,
-               lines::jsonb, evidence::jsonb, closed, withdrawn
+            (id, shard, tenant, subscription, plan, plan_name, plan_version, price, kind,
+             description, meter, unit, period_from, period_to, due_at, quantity, amount, currency,
+             version, lines, evidence, closed, withdrawn)
+        SELECT id, shard, tenant, subscription, plan, plan_name, plan_version, price, kind,
+               description, meter, unit, period_from, period_to, due_at, quantity, amount,
+               currency, version, lines::jsonb, evidence::jsonb, closed, withdrawn
         FROM unnest(
             $1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[],
-            $13::timestamptz[], $14::numeric[], $15::numeric[], $16::text[], $17::bigint[],
-            $18::text[], $19::text[], $20::boolean[], $21::boolean[])
-            AS new (id, shard, tenant, subscription, plan, plan_name, plan_version, price,
-                    description, meter, unit, period_from, period_to, quantity, amount, currency,
-                    version, lines, evidence, closed, withdrawn)
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[],
+            $14::timestamptz[], $15::timestamptz[], $16::numeric[], $17::numeric[], $18::text[],
+            $19::bigint[], $20::text[], $21::text[], $22::boolean[], $23::boolean[])
+            AS new (id, shard, tenant, subscription, plan, plan_name, plan_version, price, kind,
+                    description, meter, unit, period_from, period_to, due_at, quantity, amount,
+                    currency, version, lines, evidence, closed, withdrawn)
         ON CONFLICT (id) DO UPDATE
-        SET period_to = excluded.period_to,
+        SET plan = excluded.plan,
+            plan_name = excluded.plan_name,
+            plan_version = excluded.plan_version,
+            kind = excluded.kind,
+            description = excluded.description,
+            meter = excluded.meter,
+            unit = excluded.unit,
+            period_to = excluded.period_to,
+            due_at = excluded.due_at,
             quantity = excluded.quantity,
             amount = excluded.amount,
             version = excluded.version,
@@ -84,13 +93,13 @@ async def write(tx: Any, charges: Sequence[Charge]) -> None:
 
 
 async def close(tx: Any, partition: int, partitions: int, watermark: datetime) -> list[Charge]:
-    """Close the partition's charges whose period ended by `watermark`, under new versions."""
+    """Close the partition's charges that were due by `watermark`, under new versions."""
     rows = await tx.fetch(
         f"""
         UPDATE rating.charges
         SET closed = true, version = nextval('rating.charge_versions'), changed_at = now()
         WHERE NOT closed
-          AND period_to <= $3
+          AND due_at <= $3
           AND shard % $2 = $1
         RETURNING {_COLUMNS}
         """,

@@ -70,6 +70,24 @@ async def newest(connection: Any, slug: str) -> PlanRow | None:
     return PlanRow(**dict(row)) if row is not None else None
 
 
+async def effective(connection: Any, slug: str, at: datetime) -> PlanRow | None:
+    """The newest version that new subscriptions are put on from `at` on."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT {_COLUMNS}
+        FROM rating.plan_versions
+        WHERE plan = $1
+          AND (body ->> 'effective_from' IS NULL
+               OR (body ->> 'effective_from')::timestamptz <= $2)
+        ORDER BY version DESC
+        LIMIT 1
+        """,
+        slug,
+        at,
+    )
+    return PlanRow(**dict(row)) if row is not None else None
+
+
 async def page(connection: Any, after: str, limit: int) -> list[PlanRow]:
     """The newest version of up to `limit` plans with slugs after `after`, by slug."""
     rows = await connection.fetch(

@@ -1,27 +1,26 @@
-"""Subscriptions, where they are cut, and the marks that make the worker rate them again."""
+"""Subscriptions with their histories, and the marks that make the worker rate them again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from common.contracts.topics import shard_of
-from rating.subscription import Subscription
+from rating.history import Fact
+from rating.subscription import Subscription, plan_spans
 
 _SELECT = """
-    SELECT subscription.id, subscription.tenant, subscription.plan, subscription.plan_version,
-           subscription.starts_at, subscription.ends_at, tenant.billing_day, tenant.timezone,
-           ARRAY(SELECT cut.at
-                 FROM rating.cuts AS cut
-                 WHERE cut.subscription = subscription.id
-                 ORDER BY cut.at) AS cuts
+    SELECT subscription.id, subscription.tenant, tenant.currency, tenant.billing_day,
+           tenant.timezone
     FROM rating.subscriptions AS subscription
     JOIN rating.tenants AS tenant ON tenant.key = subscription.tenant
 """
 
 
 async def get(connection: Any, subscription: str) -> Subscription | None:
-    row = await connection.fetchrow(f"{_SELECT} WHERE subscription.id = $1", subscription)
-    return _subscription(row) if row is not None else None
+    found = await many(connection, [subscription])
+    return found[0] if found else None
 
 
 async def many(connection: Any, ids: Sequence[str]) -> list[Subscription]:
@@ -29,19 +28,24 @@ async def many(connection: Any, ids: Sequence[str]) -> list[Subscription]:
     rows = await connection.fetch(
         f"{_SELECT} WHERE subscription.id = ANY($1) ORDER BY subscription.id", list(ids)
     )
-    return [_subscription(row) for row in rows]
+    return await _with_facts(connection, rows)
 
 
 async def page(
     connection: Any, tenant: str | None, plan: str | None, after: str, limit: int
 ) -> list[Subscription]:
-    """Up to `limit` subscriptions with ids after `after`, by id, which is by age."""
+    """Up to `limit` subscriptions with ids after `after`, by id, which is by age; of a tenant,
+    and such that were, are or will be on a plan."""
     rows = await connection.fetch(
         f"""
         {_SELECT}
         WHERE subscription.id > $1
           AND ($2::text IS NULL OR subscription.tenant = $2)
-          AND ($3::text IS NULL OR subscription.plan = $3)
+          AND ($3::text IS NULL OR EXISTS (
+                  SELECT
+                  FROM rating.subscription_plans AS held
+                  WHERE held.subscription = subscription.id
+                    AND held.plan = $3))
         ORDER BY subscription.id
         LIMIT $4
         """,
@@ -50,52 +54,112 @@ async def page(
         plan,
         limit,
     )
-    return [_subscription(row) for row in rows]
+    return await _with_facts(connection, rows)
 
 
-async def spans(connection: Any, tenant: str, plan: str) -> list[tuple[datetime, datetime | None]]:
-    """When the tenant has been, is or will be on the plan."""
+async def of_tenants(connection: Any, tenants: Sequence[str]) -> list[Subscription]:
+    """All subscriptions of the tenants, by tenant, start and id."""
     rows = await connection.fetch(
-        "SELECT starts_at, ends_at FROM rating.subscriptions WHERE tenant = $1 AND plan = $2",
+        f"""
+        {_SELECT}
+        WHERE subscription.tenant = ANY($1)
+        ORDER BY subscription.tenant, subscription.starts_at, subscription.id
+        """,
+        list(tenants),
+    )
+    return await _with_facts(connection, rows)
+
+
+async def spans(
+    connection: Any, tenant: str, plan: str, *, without: str = ""
+) -> list[tuple[datetime, datetime | None]]:
+    """When the tenant has been, is or will be on the plan, by its subscriptions but `without`."""
+    rows = await connection.fetch(
+        """
+        SELECT since, until
+        FROM rating.subscription_plans
+        WHERE tenant = $1
+          AND plan = $2
+          AND subscription <> $3
+        """,
         tenant,
         plan,
+        without,
     )
-    return [(row["starts_at"], row["ends_at"]) for row in rows]
+    return [(row["since"], row["until"]) for row in rows]
+
+
+async def on_plans(
+    connection: Any, plans: Sequence[str], now: datetime
+) -> list[tuple[str, int, str, str]]:
+    """(plan, version, subscription, tenant) of those that are, or will be, on one of the plans."""
+    rows = await connection.fetch(
+        """
+        SELECT plan, plan_version, subscription, tenant
+        FROM rating.subscription_plans
+        WHERE plan = ANY($1)
+          AND (until IS NULL OR until > $2)
+        ORDER BY plan, plan_version, tenant, subscription
+        """,
+        list(plans),
+        now,
+    )
+    return [tuple(row) for row in rows]
 
 
 async def add(tx: Any, subscription: Subscription) -> None:
     """Store a new subscription and have it rated."""
     await tx.execute(
         """
-        INSERT INTO rating.subscriptions
-            (id, tenant, shard, plan, plan_version, starts_at, ends_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO rating.subscriptions (id, tenant, shard, starts_at, ends_at)
+        VALUES ($1, $2, $3, $4, $5)
         """,
         subscription.id,
         subscription.tenant,
         shard_of(subscription.tenant),
-        subscription.plan,
-        subscription.plan_version,
         subscription.start,
         subscription.end,
     )
-    await mark_all(tx, subscription)
+    await record(tx, subscription, subscription.facts)
 
 
-async def end(tx: Any, subscription: Subscription, at: datetime) -> None:
-    """End the subscription and have it rated again."""
-    await tx.execute(
-        "UPDATE rating.subscriptions SET ends_at = $2 WHERE id = $1", subscription.id, at
+async def record(tx: Any, subscription: Subscription, facts: Iterable[Fact]) -> None:
+    """Add `facts`, after which the history is that of `subscription`, and have it rated again."""
+    await tx.executemany(
+        """
+        INSERT INTO rating.subscription_facts
+            (subscription, revision, kind, at, body, recorded_at, actor, reason)
+        VALUES ($1, $2, $3, $4, $5, coalesce($6, now()), $7, $8)
+        """,
+        [
+            (
+                *(subscription.id, fact.revision, fact.kind, fact.at, fact.body),
+                *(fact.recorded_at, fact.actor, fact.reason),
+            )
+            for fact in facts
+        ],
     )
-    await mark_all(tx, subscription)
-
-
-async def cut(tx: Any, subscription: Subscription, at: datetime) -> None:
-    """Split the period there and have the subscription rated again."""
     await tx.execute(
-        "INSERT INTO rating.cuts (subscription, at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        "UPDATE rating.subscriptions SET starts_at = $2, ends_at = $3 WHERE id = $1",
         subscription.id,
-        at,
+        subscription.start,
+        subscription.end,
+    )
+    await tx.execute(
+        "DELETE FROM rating.subscription_plans WHERE subscription = $1", subscription.id
+    )
+    held = plan_spans(subscription.timeline)
+    await tx.execute(
+        """
+        INSERT INTO rating.subscription_plans
+            (subscription, tenant, shard, plan, plan_version, since, until)
+        SELECT $1, $2, $3, *
+        FROM unnest($4::text[], $5::int[], $6::timestamptz[], $7::timestamptz[])
+        """,
+        subscription.id,
+        subscription.tenant,
+        shard_of(subscription.tenant),
+        *([span[place] for span in held] for place in range(4)),
     )
     await mark_all(tx, subscription)
 
@@ -109,15 +173,30 @@ async def mark_all(tx: Any, subscription: Subscription) -> None:
     )
 
 
-def _subscription(row: Any) -> Subscription:
-    return Subscription(
-        id=row["id"],
-        tenant=row["tenant"],
-        plan=row["plan"],
-        plan_version=row["plan_version"],
-        start=row["starts_at"],
-        end=row["ends_at"],
-        anchor_day=row["billing_day"],
-        zone=row["timezone"],
-        cuts=tuple(row["cuts"]),
-    )
+async def _with_facts(connection: Any, rows: Sequence[Any]) -> list[Subscription]:
+    """The subscriptions of rows, with their facts."""
+    if not rows:
+        return []
+    facts: dict[str, list[Fact]] = {row["id"]: [] for row in rows}
+    for found in await connection.fetch(
+        """
+        SELECT subscription, revision, kind, at, body, recorded_at, actor, reason
+        FROM rating.subscription_facts
+        WHERE subscription = ANY($1)
+        ORDER BY subscription, revision
+        """,
+        list(facts),
+    ):
+        values = dict(found)
+        facts[values.pop("subscription")].append(msgspec.convert(values, Fact))
+    return [
+        Subscription(
+            id=row["id"],
+            tenant=row["tenant"],
+            currency=row["currency"],
+            anchor_day=row["billing_day"],
+            zone=row["timezone"],
+            facts=tuple(facts[row["id"]]),
+        )
+        for row in rows
+    ]

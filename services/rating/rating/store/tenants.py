@@ -1,12 +1,9 @@
 """Tenants, and the revisions by which they are published."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from common.bus.types import Record
-from common.contracts.tenants import Tenant, TenantSubscription, tenant_record
 from common.stream.outbox import next_revision
 from rating.store import SCHEMA
 
@@ -107,44 +104,24 @@ async def has_subscriptions(connection: Any, key: str) -> bool:
     return found
 
 
-async def to_publish(connection: Any, after: int, limit: int) -> Sequence[tuple[int, str, Record]]:
-    """(revision, key, record) of tenants changed after revision `after`, for the outbox."""
+async def changed(connection: Any, after: int, limit: int) -> list[tuple[int, TenantRow]]:
+    """Up to `limit` tenants that changed after revision `after`, each with its own, in order."""
     rows = await connection.fetch(
         """
-        SELECT tenant.*,
-               coalesce(
-                   (SELECT jsonb_agg(
-                               jsonb_build_object(
-                                   'id', subscription.id,
-                                   'plan', subscription.plan,
-                                   'plan_version', subscription.plan_version,
-                                   'start', subscription.starts_at,
-                                   'end', subscription.ends_at,
-                                   'cuts', (SELECT coalesce(jsonb_agg(cut.at ORDER BY cut.at), '[]')
-                                            FROM rating.cuts AS cut
-                                            WHERE cut.subscription = subscription.id))
-                               ORDER BY subscription.starts_at, subscription.id)
-                    FROM rating.subscriptions AS subscription
-                    WHERE subscription.tenant = tenant.key),
-                   '[]') AS subscriptions
-        FROM (
-            SELECT key, name, currency, timezone, billing_day, email, address, revision
-            FROM rating.tenants
-            WHERE revision > $1
-            ORDER BY revision
-            LIMIT $2) AS tenant
-        ORDER BY tenant.revision
+        SELECT revision, key, name, currency, timezone, billing_day, email, address
+        FROM rating.tenants
+        WHERE revision > $1
+        ORDER BY revision
+        LIMIT $2
         """,
         after,
         limit,
     )
-    published = []
+    found = []
     for row in rows:
         values = dict(row)
-        subscriptions = msgspec.convert(values.pop("subscriptions"), list[TenantSubscription])
-        tenant = Tenant(**values, subscriptions=subscriptions)
-        published.append((tenant.revision, tenant.key, tenant_record(tenant)))
-    return published
+        found.append((values.pop("revision"), TenantRow(**values)))
+    return found
 
 
 def _tenant(row: Any) -> TenantRow | None:

@@ -30,18 +30,18 @@ async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
     await tx.execute(
         """
         INSERT INTO rating.dirty_subscriptions (subscription, shard, since, until)
-        SELECT subscription.id, subscription.shard, min(used.since), max(used.until)
+        SELECT held.subscription, held.shard, min(used.since), max(used.until)
         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
                  AS used (tenant, meter, since, until)
-        JOIN rating.subscriptions AS subscription
-          ON subscription.tenant = used.tenant
-         AND subscription.starts_at < used.until
-         AND (subscription.ends_at IS NULL OR subscription.ends_at > used.since)
+        JOIN rating.subscription_plans AS held
+          ON held.tenant = used.tenant
+         AND held.since < used.until
+         AND (held.until IS NULL OR held.until > used.since)
         JOIN rating.plan_versions AS published
-          ON published.plan = subscription.plan
-         AND published.version = subscription.plan_version
+          ON published.plan = held.plan
+         AND published.version = held.plan_version
          AND published.units ? used.meter
-        GROUP BY subscription.id, subscription.shard
+        GROUP BY held.subscription, held.shard
         """,
         [tenant for tenant, _ in hours],
         [meter for _, meter in hours],

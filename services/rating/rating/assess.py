@@ -1,0 +1,76 @@
+"""What subscriptions owe: reads the usage of their billing periods and makes the charges.
+
+The worker, previews and re-ratings all ask here, so that they cannot disagree.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from common.contracts.charges import Charge
+from common.usage import Place, UsageProjection
+from rating.billing import Billed, Plans, Span, billing_periods, keys_of
+from rating.charging import NOTHING, Measured, make_charges, metered
+from rating.parts.period import Held
+from rating.parts.usage import Measure
+from rating.subscription import Subscription
+
+
+def remembers(subscription: Subscription, plans: Plans) -> bool:
+    """Whether its periods depend on those before, so that only all of them can be rated."""
+    return any(plans[key].plan.remembers for key in keys_of(subscription))
+
+
+async def assess(
+    tx: Any,
+    usage: UsageProjection,
+    found: Sequence[Subscription],
+    plans: Plans,
+    spans: Mapping[str, Sequence[Span] | None],
+    *,
+    now: datetime,
+    watermark: datetime | None = None,
+) -> list[Charge]:
+    """The charges of the billing periods of `found` that have begun by `now`: of those that share
+    an instant with a span of theirs (by id), of all where the spans are None. Their version is 0.
+    """
+    billed = {
+        one.id: billing_periods(
+            one, plans, by=now, spans=None if remembers(one, plans) else spans[one.id]
+        )
+        for one in found
+    }
+    measured = await _measure(tx, usage, found, billed)
+    made: list[Charge] = []
+    for one in found:
+        measure = _measure_of(one.tenant, measured)
+        made += make_charges(one, billed[one.id], measure, watermark=watermark)
+    return made
+
+
+async def _measure(
+    tx: Any,
+    usage: UsageProjection,
+    found: Sequence[Subscription],
+    billed: Mapping[str, Sequence[Billed]],
+) -> dict[Place, Measured]:
+    """The usage that the periods ask for, in one query."""
+    places = list(
+        {
+            (one.tenant, meter, start, end)
+            for one in found
+            for meter, (start, end) in metered(billed[one.id])
+        }
+    )
+    usages = await usage.usages(tx, places)
+    return {
+        place: Measured(used.quantity, used.rows, used.versions)
+        for place, used in zip(places, usages, strict=True)
+    }
+
+
+def _measure_of(tenant: str, measured: Mapping[Place, Measured]) -> Measure:
+    def measure(meter: str, held: Held) -> Measured:
+        return measured.get((tenant, meter, *held), NOTHING)
+
+    return measure

@@ -1,0 +1,68 @@
+"""The price of what a meter counts. It is due when its period has ended, and never prorated:
+each part of a period is rated by itself, from its own usage.
+
+    {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.002"}
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from rating.parts.due import Due
+from rating.parts.period import BillingPeriod, Held
+from rating.parts.price import PlanPrice
+from rating.parts.window import instant
+from rating.proration import Proration
+from rating.rate import Context, Usage, rate
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A span's usage of one meter. `versions`: the highest rollup version by shard; `rows`: how
+    many hours and slots were read. Both identify what was seen."""
+
+    quantity: Decimal
+    rows: int
+    versions: Mapping[int, int] = field(default_factory=dict)
+
+
+NOTHING = Measured(Decimal(0), 0, {})
+
+Measure = Callable[[str, Held], Measured]
+"""What was used of a meter in a span."""
+
+
+def asked(price: PlanPrice, billing: BillingPeriod, measure: Measure, unit: str) -> list[Due]:
+    """What the usage of each span costs. `unit`: of the meter."""
+    meter = price.meter or ""
+    period = billing.period
+    made = []
+    for start, end in billing.held(price.add_on, price.window):
+        measured = measure(meter, (start, end))
+        proration = Proration(start, end, period.whole_start, period.whole_end)
+        context = Context(billing.currency, proration)
+        rated = rate(price.price, Usage(measured.quantity), context).settled()
+        made.append(
+            Due(
+                part=price.slug,
+                kind="usage",
+                description=price.description,
+                start=start,
+                end=end,
+                due_at=period.end,
+                quantity=measured.quantity,
+                amount=rated.amount,
+                lines=rated.lines,
+                meter=meter,
+                unit=unit,
+                evidence={
+                    "price": price.price.fields(),
+                    "period": [instant(period.whole_start), instant(period.whole_end)],
+                    "meter": meter,
+                    "hours": [instant(start), instant(end)],
+                    "rollup_rows": measured.rows,
+                    "rollup_versions": {str(s): v for s, v in sorted(measured.versions.items())},
+                },
+            )
+        )
+    return made
