@@ -15,8 +15,8 @@ LOCK_ID = 0x70_11_6A_7E
 """Advisory lock: two migrations of one database take turns (roles are the cluster's)."""
 
 
-def migrate(service: str, *, database_url: str, migrations_url: str) -> None:
-    """Bring the schema of `service` up to date.
+def migrate(service: str, *, database_url: str, migrations_url: str, to: str = "head") -> None:
+    """Bring the schema of `service` up to date, or to an older version of it.
 
     Creates the schema and the service's login role (named in `database_url`) where they are
     missing, gives the role its rights, then runs the migrations as the owner.
@@ -31,7 +31,7 @@ def migrate(service: str, *, database_url: str, migrations_url: str) -> None:
     config.set_main_option("script_location", str(resources.files(service) / "migrations"))
     config.attributes["service"] = service
     config.attributes["url"] = migrations_url
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def run_env() -> None:

@@ -46,7 +46,7 @@ class AddOnChange(_Change):
 
     type: Literal["add_on"]
     add_on: Slug
-    on: bool = True
+    enabled: bool = True
 
 
 class OverrideChange(_Change):

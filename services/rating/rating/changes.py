@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from common.periods import next_slot
+from common.periods import SLOT, next_slot
 from rating.billing import Plans, billing_periods
 from rating.history import Fact, Kind, Terms, in_force
 from rating.parts.coupon import read_coupon
@@ -19,7 +19,7 @@ from rating.subscription import BILL_NOW_AHEAD, Refused, Subscription, effective
 
 def running_period_end(subscription: Subscription, plans: Plans, now: datetime) -> datetime:
     """When the whole billing period ends that runs at `now`; raises `Refused` where none does."""
-    for one in billing_periods(subscription, plans, by=now, spans=[(now, next_slot(now))]):
+    for one in billing_periods(subscription, plans, by=now, spans=[(now, now + SLOT)]):
         if one.billing.contains(now):
             return one.billing.period.whole_end
     raise Refused("invalid_request", "no billing period is running that could end", "at")
@@ -102,11 +102,11 @@ def _require_end(subscription: Subscription, fact: Fact) -> None:
 
 
 def _require_add_on(terms: Terms, fact: Fact, plan: Plan | None) -> None:
-    name, on = fact.body["add_on"], fact.body["on"]
+    name, enabled = fact.body["add_on"], fact.body["enabled"]
     if plan is not None and name not in {add_on.slug for add_on in plan.add_ons}:
         raise Refused("invalid_request", f"plan {terms.plan} has no add-on {name}", "add_on")
-    if (name in terms.add_ons) == on:
-        raise Refused("conflict", f"{name} is {'on' if on else 'off'} at that time", "on")
+    if (name in terms.add_ons) == enabled:
+        raise Refused("conflict", f"{name} is {'on' if enabled else 'off'} at that time", "enabled")
 
 
 def _require_revocable(subscription: Subscription, revision: int) -> None:
@@ -158,7 +158,7 @@ def effective_cut(
     if cut == subscription.start:
         raise Refused("cut_outside_period", "there is nothing to bill before the start")
     found = billing_periods(
-        subscription, plans, by=max(now, cut), spans=[(min(now, cut), next_slot(max(now, cut)))]
+        subscription, plans, by=max(now, cut), spans=[(min(now, cut), max(now, cut) + SLOT)]
     )
     known = [one.billing.period for one in found]
     if any(cut == period.start for period in known):

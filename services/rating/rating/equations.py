@@ -49,7 +49,7 @@ def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
             before, total = total, times(total, proration.share())
             said = f"{number(before)} × {covered} ÷ {whole} = {number(total)}"
             told.append(Equation("proration", f"{proration.describe()}: {said}"))
-        told.append(_rounding(total, context.currency))
+        told.append(rounding(total, context.currency))
         return told
 
 
@@ -161,7 +161,8 @@ def _bounds(price: Price, total: Exact) -> tuple[Sequence[Equation], Exact]:
     return told, total
 
 
-def _rounding(total: Exact, currency: str) -> Equation:
+def rounding(total: Exact, currency: str) -> Equation:
+    """What an invoice makes of an amount."""
     rounded = round_line(settle(total), currency)
     said = f"{number(total)}, rounded half away from zero to {_places(exponent(currency))}"
     return Equation("rounding", f"{currency}: {said} = {number(rounded)}")

@@ -15,7 +15,7 @@ from common.money import plain, round_line
 from common.usage import Usage as Used
 from common.usage import UsageRow
 from rating.charging import added, made_from
-from rating.equations import Equation, equations, number
+from rating.equations import Equation, equations, number, rounding
 from rating.rate import rate
 from rating.schemas import ChargeOut
 
@@ -121,8 +121,7 @@ def _steps(charge: Charge) -> tuple[list[Equation], Decimal]:
     terms = [*([before] if parts is not None else []), *(line.amount for line in lines)]
     added_up = " + ".join(map(number, terms)) or "0"
     steps.append(Equation("total", f"{added_up} = {number(amount)}"))
-    rounded = round_line(amount, charge.currency)
-    steps.append(Equation("rounding", f"{number(amount)} → {format(rounded, 'f')}"))
+    steps.append(rounding(amount, charge.currency))
     return steps, amount
 
 

@@ -36,7 +36,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """`revision` counts a subscription's facts from 1 in the order of their recording.
 
     `body` by kind: start {plan, version, quantities}, plan {plan, version, quantities}, quantity
-    {name, quantity}, add_on {add_on, on}, override {price, fields}, coupon (as in a plan), one_off
+    {name, quantity}, add_on {add_on, enabled}, override {price, fields}, coupon (as in a plan), one_off
     {slug, amount, description}, revoke {revision}; nothing for end, pause, resume and cut.
     """
 
@@ -146,7 +146,7 @@ def _terms(before: Terms, fact: Fact) -> Terms:
             return replace(before, quantities=tuple(sorted(named.items())))
         case "add_on":
             others = before.add_ons - {body["add_on"]}
-            return replace(before, add_ons=others | {body["add_on"]} if body["on"] else others)
+            return replace(before, add_ons=others | {body["add_on"]} if body["enabled"] else others)
         case "override":
             overrides = dict(before.overrides)
             overrides.pop(body["price"], None)

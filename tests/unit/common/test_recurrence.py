@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.periods import IntervalUnit, Recurrence, anchor, periods, slot_of
@@ -110,6 +110,7 @@ def test_days_and_weeks_keep_the_local_clock(
         edge, index = end, index + 1
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["month", "week", "day", "hour"]),
     st.integers(1, 40),
@@ -136,17 +137,18 @@ def test_every_instant_lies_in_one_period(
     assert recurrence.index(start) == recurrence.index(end - timedelta(microseconds=1)) == index
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["month", "week", "day", "hour"]),
     st.integers(1, 5),
-    st.integers(0, 400 * 8640),
-    st.lists(st.integers(1, 400 * 8640), max_size=4),
+    st.integers(0, 90 * 8640),
+    st.lists(st.integers(1, 90 * 8640), max_size=4),
 )
 def test_the_tail_of_the_periods_is_the_same_from_wherever_it_is_read(
     unit: IntervalUnit, count: int, skipped: int, cuts: list[int]
 ) -> None:
     start, slot = utc(2026, 1, 10, 7), timedelta(seconds=10)
-    end = start + 400 * timedelta(days=1)
+    end = start + 90 * timedelta(days=1)
     edges = [start + cut * slot for cut in cuts]
     recurrence = Recurrence(unit, count, "Europe/Berlin", 31)
     whole = list(periods(recurrence, start=start, end=end, until=end, cuts=edges))

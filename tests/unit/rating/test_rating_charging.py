@@ -1,55 +1,59 @@
-"""From periods and usage to charges."""
+"""From billing periods and usage to charges."""
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from common.contracts import wire
 from common.contracts.charges import Charge
-from common.periods import Period
+from rating.billing import Billed
 from rating.charging import (
     NOTHING,
     Measured,
-    PlanVersion,
-    affected,
+    added,
     changes,
-    make_charge,
+    made_from,
+    make_charges,
+    metered,
     withdraw,
 )
-from rating.plan import read_plan
-from rating.subscription import Subscription
+from rating.parts.period import Held
+from rating.rate import rate
+from tests.unit.rating.subscribed import at, periods_of, plan, subscription
 
-JANUARY = Period(
-    datetime(2026, 1, 1, tzinfo=UTC),
-    datetime(2026, 1, 16, tzinfo=UTC),
-    datetime(2026, 1, 1, tzinfo=UTC),
-    datetime(2026, 2, 1, tzinfo=UTC),
+BODY = plan(
+    {"slug": "base", "model": "flat", "amount": "100", "description": "Base fee"},
+    {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.5"},
+    name="Standard",
 )
-SUBSCRIPTION = Subscription("sub", "acme", "standard", 3, JANUARY.start, JANUARY.end, 1, "UTC")
-BODY = {
-    "name": "Standard",
-    "currency": "USD",
-    "prices": [
-        {"slug": "base", "model": "flat", "amount": "100", "description": "Base fee"},
-        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.5"},
-    ],
-}
-PLAN = PlanVersion("standard", 3, read_plan(BODY)[0], {"requests": "request"})
-BASE, REQUESTS = PLAN.plan.prices
+SUBSCRIPTION = subscription(
+    at(1, 1), ("end", at(1, 16), {}), id="sub", body={"plan": "standard", "version": 3}
+)
+
+
+def made(quantity: str = "7", *, version: int = 1, closed: bool = False) -> list[Charge]:
+    """The base fee and the requests of half of January."""
+
+    def measure(meter: str, held: Held) -> Measured:
+        return Measured(Decimal(quantity), 2, {1: version, 0: 4})
+
+    [billed] = periods_of(SUBSCRIPTION, {"standard": BODY}, at(1, 15))
+    watermark = at(1, 16) if closed else None
+    return make_charges(SUBSCRIPTION, [billed], measure, watermark=watermark)
 
 
 def charge(quantity: str = "7", *, version: int = 1, closed: bool = False) -> Charge:
-    measured = Measured(Decimal(quantity), 2, {1: version, 0: 4})
-    return make_charge(SUBSCRIPTION, PLAN, REQUESTS, JANUARY, measured, closed=closed)
+    return made(quantity, version=version, closed=closed)[1]
 
 
 def test_a_charge_says_what_is_owed_and_what_it_was_made_from() -> None:
-    made = charge()
-    assert made.id == "sub:requests:20260101T000000Z"
-    assert (made.tenant, made.plan_name, made.plan_version) == ("acme", "Standard", 3)
-    assert (made.quantity, made.unit, made.amount) == (7, "request", Decimal("3.5"))
-    assert made.evidence == {
+    one = charge()
+    assert one.id == "sub:requests:20260101T000000Z"
+    assert (one.tenant, one.plan_name, one.plan_version) == ("acme", "Standard", 3)
+    assert (one.quantity, one.unit, one.amount) == (7, "unit", Decimal("3.5"))
+    assert (one.kind, one.due) == ("usage", at(1, 16))
+    assert one.evidence == {
         "plan_version": 3,
         "price": {"model": "unit", "unit_amount": "0.5"},
         "period": ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"],
@@ -63,7 +67,7 @@ def test_a_charge_says_what_is_owed_and_what_it_was_made_from() -> None:
 
 
 def test_a_fee_is_prorated_to_the_part_of_the_period() -> None:
-    fee = make_charge(SUBSCRIPTION, PLAN, BASE, JANUARY, NOTHING, closed=False)
+    fee = made()[0]
     assert (fee.quantity, fee.meter, fee.description) == (1, None, "Base fee")
     assert fee.amount == Decimal("48.387096774193548387")
     assert fee.evidence["rounded"] == "48.39"
@@ -88,20 +92,39 @@ def test_a_withdrawn_charge_owes_nothing() -> None:
     assert withdraw(gone) == gone
 
 
-def test_periods_are_affected_by_what_changed_inside_them() -> None:
-    day = timedelta(days=1)
-    start = JANUARY.start
-    made = [Period(start + n * day, start + (n + 1) * day, start, start) for n in range(4)]
-    assert affected(made, [(start + day, start + 2 * day)]) == [made[1]]
-    assert affected(
-        made, [(start, start + timedelta(hours=1)), (start + 3 * day, start + 9 * day)]
-    ) == [
-        made[0],
-        made[3],
+def test_what_is_paid_in_advance_is_due_when_its_period_begins() -> None:
+    advance = {"slug": "base", "model": "flat", "amount": "100", "billed": "advance"}
+    body = plan(advance, {"slug": "late", "model": "flat", "amount": "5"})
+    history = subscription(at(1, 1))
+    billed = periods_of(history, {"p": body}, at(1, 1))
+    early, late = make_charges(history, billed, nothing, watermark=at(1, 1))
+    assert (early.due, early.closed) == (at(1, 1), True)
+    assert (late.due, late.closed) == (at(2, 1), False)
+
+
+def nothing(meter: str, held: Held) -> Measured:
+    return NOTHING
+
+
+def test_usage_is_asked_for_once_a_meter_and_span() -> None:
+    requests = {"slug": "one", "meter": "requests", "model": "unit", "unit_amount": "1"}
+    body = plan(requests, requests | {"slug": "two"}, {**requests, "slug": "x", "meter": "bytes"})
+    billed: list[Billed] = periods_of(subscription(at(1, 1)), {"p": body}, at(2, 1))
+    assert metered(billed) == [
+        ("requests", (at(1, 1), at(2, 1))),
+        ("bytes", (at(1, 1), at(2, 1))),
+        ("requests", (at(2, 1), at(3, 1))),
+        ("bytes", (at(2, 1), at(3, 1))),
     ]
-    assert affected(made, []) == []
+
+
+def test_a_charge_is_made_again_from_its_evidence() -> None:
+    for one in made():
+        parts: Any = made_from(one)
+        amount = rate(*parts).settled().amount + sum(line.amount for line in added(one))
+        assert amount == one.amount
 
 
 def test_a_charge_survives_the_wire() -> None:
-    made = charge("123456789012345678901234567890.123456789012345678")
-    assert wire.decode(Charge, wire.encode(made)) == made
+    one = charge("123456789012345678901234567890.123456789012345678")
+    assert wire.decode(Charge, wire.encode(one)) == one

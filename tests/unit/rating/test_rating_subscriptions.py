@@ -1,84 +1,124 @@
-"""Which instants a subscription may have, and the periods that follow from them."""
+"""Which instants a subscription may have, and the billing periods that follow from its history."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.periods import slot_of
-from rating.subscription import (
-    Refused,
-    Subscription,
-    effective_cut,
-    effective_end,
-    effective_span,
-    overlaps,
-)
+from rating.billing import next_begin
+from rating.changes import effective_cut, effective_end
+from rating.subscription import Refused, effective_span, overlaps
+from tests.unit.rating.subscribed import at, onto, periods_of, plan, plans_of, subscription
+
+MONTHLY = {"p": plan()}
+BOTH = {"p": plan(), "q": plan(interval="year", alignment="anniversary")}
 
 
-def at(month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> datetime:
-    return datetime(2026, month, day, hour, minute, second, tzinfo=UTC)
-
-
-def subscription(**fields: Any) -> Subscription:
-    values: dict[str, Any] = {
-        "id": "s",
-        "tenant": "acme",
-        "plan": "p",
-        "plan_version": 1,
-        "start": at(1, 1),
-        "end": None,
-        "anchor_day": 1,
-        "zone": "UTC",
-    }
-    return Subscription(**(values | fields))
+def spans(found: list[Any]) -> list[tuple[datetime, datetime]]:
+    return [(one.billing.period.start, one.billing.period.end) for one in found]
 
 
 def test_periods_are_the_months_between_start_and_now() -> None:
-    made = subscription(start=at(1, 16)).periods(at(3, 1))
-    assert [(period.start, period.end) for period in made] == [
-        (at(1, 16), at(2, 1)),
-        (at(2, 1), at(3, 1)),
-        (at(3, 1), at(4, 1)),
-    ]
-    assert (made[0].whole_start, made[0].whole_end) == (at(1, 1), at(2, 1))
+    made = periods_of(subscription(at(1, 16)), MONTHLY, at(3, 1))
+    assert spans(made) == [(at(1, 16), at(2, 1)), (at(2, 1), at(3, 1)), (at(3, 1), at(4, 1))]
+    whole = made[0].billing.period
+    assert (whole.whole_start, whole.whole_end) == (at(1, 1), at(2, 1))
 
 
 def test_a_cut_ends_one_period_and_begins_the_next() -> None:
-    made = subscription(cuts=(at(1, 20),)).periods(at(1, 25))
-    assert [(p.start, p.end) for p in made] == [(at(1, 1), at(1, 20)), (at(1, 20), at(2, 1))]
-    assert {(p.whole_start, p.whole_end) for p in made} == {(at(1, 1), at(2, 1))}
+    made = periods_of(subscription(at(1, 1), ("cut", at(1, 20), {})), MONTHLY, at(1, 25))
+    assert spans(made) == [(at(1, 1), at(1, 20)), (at(1, 20), at(2, 1))]
 
 
+def test_another_plan_has_periods_of_its_own_from_the_change_on() -> None:
+    history = subscription(at(1, 15), ("plan", at(2, 10), onto("q")))
+    made = periods_of(history, BOTH, at(2, 20))
+    assert spans(made) == [
+        (at(1, 15), at(2, 1)),
+        (at(2, 1), at(2, 10)),
+        (at(2, 10), datetime(2027, 1, 15, tzinfo=UTC)),
+    ]
+    assert made[-1].billing.period.whole_start == at(1, 15), "the anniversary of the start"
+    assert [one.plan.slug for one in made] == ["p", "p", "q"]
+
+
+def test_a_pause_is_a_hole() -> None:
+    history = subscription(at(1, 1), ("pause", at(1, 10), {}), ("resume", at(2, 10), {}))
+    assert spans(periods_of(history, MONTHLY, at(2, 20))) == [
+        (at(1, 1), at(1, 10)),
+        (at(2, 10), at(3, 1)),
+    ]
+    plans = plans_of(history, MONTHLY)
+    assert next_begin(history, plans, at(1, 5)) == at(2, 10)
+    assert next_begin(history, plans, at(2, 10)) == at(3, 1)
+
+
+def test_the_end_of_a_trial_divides_its_period() -> None:
+    bodies = {"p": plan(trial={"days": 14})}
+    made = periods_of(subscription(at(1, 5)), bodies, at(1, 20))
+    assert spans(made) == [(at(1, 5), at(1, 19)), (at(1, 19), at(2, 1))]
+    assert [one.billing.is_trial for one in made] == [True, False]
+
+
+def test_quantities_and_add_ons_divide_no_period() -> None:
+    history = subscription(at(1, 1), ("quantity", at(1, 10), {"name": "seats", "quantity": "5"}))
+    [made] = periods_of(history, MONTHLY, at(1, 20))
+    assert [(piece.start, piece.end) for piece in made.billing.pieces] == [
+        (at(1, 1), at(1, 10)),
+        (at(1, 10), at(2, 1)),
+    ]
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["p", "q", "cut", "pause", "resume"]), st.integers(1, 400 * 8640)),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
 @given(
     st.integers(1, 31),
     st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe"]),
     st.datetimes(datetime(2005, 1, 1), datetime(2035, 1, 1)),
-    st.lists(st.integers(1, 400 * 8640), max_size=4),
+    CHANGES,
     st.integers(1, 400 * 8640),
+    st.integers(0, 400 * 8640),
 )
-def test_periods_tile_the_subscription(
-    anchor_day: int, zone: str, start: datetime, cuts: list[int], length: int
+def test_periods_tile_the_subscription_but_for_its_pauses(
+    anchor_day: int, zone: str, start: datetime, changes: Any, length: int, asked: int
 ) -> None:
+    slot = timedelta(seconds=10)
     begin = slot_of(start.replace(tzinfo=UTC))
-    end = begin + timedelta(seconds=10 * length)
-    edges = tuple(sorted({begin + timedelta(seconds=10 * cut) for cut in cuts}))
-    made = subscription(start=begin, end=end, anchor_day=anchor_day, zone=zone, cuts=edges).periods(
-        end
+    end = begin + length * slot
+    facts: list[Any] = [("end", end, {})]
+    for name, offset in changes:
+        kind = "plan" if name in "pq" else name
+        facts.append((kind, begin + offset * slot, onto(name) if kind == "plan" else {}))
+    history = subscription(begin, *facts, anchor_day=anchor_day, zone=zone)
+    made = periods_of(history, BOTH, end)
+    running = [one for one in history.timeline.segments if not one.terms.paused]
+    assert sum((stop - since for since, stop in spans(made)), timedelta()) == sum(
+        ((one.end or end) - one.start for one in running), timedelta()
     )
-    assert made[0].start == begin
-    assert made[-1].end == end
-    assert all(one.end == other.start for one, other in pairwise(made))
-    assert {edge for edge in edges if begin < edge < end} <= {period.start for period in made}
-    for period in made:
+    assert all(one[1] <= other[0] for one, other in pairwise(spans(made)))
+    for one in made:
+        period = one.billing.period
         assert period.whole_start <= period.start < period.end <= period.whole_end
-        whole = period.whole_end - period.whole_start
-        assert timedelta(days=26) < whole < timedelta(days=33)
-        assert period.whole_start.astimezone(ZoneInfo(zone)).hour in (0, 1)
+        assert one.billing.pieces[0].start == period.start
+        assert one.billing.pieces[-1].end == period.end
+    # What is asked for a span is what all of them say of it.
+    instant = begin + asked * slot
+    some = periods_of(history, BOTH, end, spans=[(instant, instant + slot)])
+    hit = [one for one in made if one.billing.contains(instant)]
+    assert all(one in some for one in hit)
+    assert all(one in made for one in some)
+    plans = plans_of(history, BOTH)
+    begins = [since for since, _ in spans(made) if since > instant]
+    assert next_begin(history, plans, instant) == (min(begins) if begins else None)
 
 
 def test_a_span_lies_on_slots_of_ten_seconds() -> None:
@@ -116,49 +156,58 @@ def test_spans_overlap_when_they_share_an_instant(one: Any, other: Any, expected
 
 
 def test_ending_twice_is_ending_once() -> None:
-    end = effective_end(subscription(), at(5, 5, 0, 0, 7))
+    end = effective_end(subscription(at(1, 1)), at(5, 5, 0, 0, 7))
     assert end == at(5, 5)
-    assert effective_end(subscription(end=end), at(5, 5, 0, 0, 3)) == end
+    ended = subscription(at(1, 1), ("end", end, {}))
+    assert effective_end(ended, at(5, 5, 0, 0, 3)) == end
     with pytest.raises(Refused, match="already"):
-        effective_end(subscription(end=end), at(5, 6))
+        effective_end(ended, at(5, 6))
 
 
 NOW = at(3, 10, 12)
 
 
+def bill_now(start: datetime, facts: list[Any], asked: datetime) -> Any:
+    history = subscription(start, *facts)
+    return effective_cut(history, plans_of(history, MONTHLY), asked, NOW)
+
+
 @pytest.mark.parametrize(
-    ("fields", "asked", "boundary", "cut"),
+    ("facts", "asked", "boundary", "cut"),
     [
-        ({}, NOW, NOW, NOW),
-        ({}, NOW - timedelta(seconds=3), NOW, NOW),
-        ({}, NOW + timedelta(seconds=1), NOW + timedelta(seconds=10), ...),
-        ({}, NOW + timedelta(hours=1), NOW + timedelta(hours=1), ...),
-        ({}, at(3, 1), at(3, 1), None),
-        ({"cuts": (NOW,)}, NOW, NOW, None),
-        ({"end": NOW}, NOW, NOW, None),
-        ({}, at(3, 5), at(3, 5), at(3, 5)),
+        ([], NOW, NOW, NOW),
+        ([], NOW - timedelta(seconds=3), NOW, NOW),
+        ([], NOW + timedelta(seconds=1), NOW + timedelta(seconds=10), ...),
+        ([], NOW + timedelta(hours=1), NOW + timedelta(hours=1), ...),
+        ([], at(3, 1), at(3, 1), None),
+        ([("cut", NOW, {})], NOW, NOW, None),
+        ([("end", NOW, {})], NOW, NOW, None),
+        ([], at(3, 5), at(3, 5), at(3, 5)),
     ],
 )
 def test_bill_now_splits_the_running_period(
-    fields: dict[str, Any], asked: datetime, boundary: datetime, cut: Any
+    facts: list[Any], asked: datetime, boundary: datetime, cut: Any
 ) -> None:
     expected = boundary if cut is ... else cut
-    assert effective_cut(subscription(**fields), asked, NOW) == (boundary, expected)
+    assert bill_now(at(1, 1), facts, asked) == (boundary, expected)
 
 
 @pytest.mark.parametrize(
-    ("fields", "asked"),
+    ("start", "facts", "asked"),
     [
-        ({}, NOW + timedelta(hours=1, seconds=1)),
-        ({}, at(2, 20)),
-        ({"start": at(3, 5)}, at(3, 4)),
-        ({"start": at(3, 5)}, at(3, 5)),
-        ({"end": at(3, 1)}, NOW),
-        ({"start": at(5, 1)}, NOW),
-        ({"cuts": (at(3, 8),)}, at(3, 6)),
+        (at(1, 1), [], NOW + timedelta(hours=1, seconds=1)),
+        (at(1, 1), [], at(2, 20)),
+        (at(3, 5), [], at(3, 4)),
+        (at(3, 5), [], at(3, 5)),
+        (at(1, 1), [("end", at(3, 1), {})], NOW),
+        (at(5, 1), [], NOW),
+        (at(1, 1), [("cut", at(3, 8), {})], at(3, 6)),
+        (at(1, 1), [("pause", at(3, 8), {})], NOW),
     ],
 )
-def test_other_periods_cannot_be_billed_now(fields: dict[str, Any], asked: datetime) -> None:
+def test_other_periods_cannot_be_billed_now(
+    start: datetime, facts: list[Any], asked: datetime
+) -> None:
     with pytest.raises(Refused) as refused:
-        effective_cut(subscription(**fields), asked, NOW)
+        bill_now(start, facts, asked)
     assert refused.value.code == "cut_outside_period"

@@ -18,21 +18,30 @@ from rating.price import Price, read_price
 from rating.prices.fields import Fields
 
 BILLED: Final[tuple[Billed, ...]] = ("arrears", "advance")
-IDENTITY: Final = ("slug", "meter", "quantity", "description", "billed", "default", "from", "until")
+IDENTITY: Final = (
+    "slug",
+    "meter",
+    "quantity",
+    "description",
+    "billed",
+    "default_quantity",
+    "from",
+    "until",
+)
 """Fields that stay when a price is overridden by another model."""
 
 
 @dataclass(frozen=True)
 class PlanPrice:
     """`meter`: whose usage is priced. `quantity`: which quantity of the subscription is priced,
-    `default` where it sets none. Neither: a fee. `slug` is unique in its plan."""
+    `default_quantity` where it sets none. Neither: a fee. `slug` is unique in its plan."""
 
     slug: str
     meter: str | None
     description: str
     price: Price
     quantity: str | None = None
-    default: Decimal = Decimal(1)
+    default_quantity: Decimal = Decimal(1)
     billed: Billed = "arrears"
     window: Window = ALWAYS
     add_on: str | None = None
@@ -50,8 +59,8 @@ class PlanPrice:
             said["description"] = self.description
         if self.billed != "arrears":
             said["billed"] = self.billed
-        if self.quantity is not None and self.default != 1:
-            said["default"] = plain(self.default)
+        if self.quantity is not None and self.default_quantity != 1:
+            said["default_quantity"] = plain(self.default_quantity)
         return {**said, **self.window.fields(), **self.price.fields()}
 
 
@@ -62,14 +71,14 @@ def read_plan_price(fields: Fields, taken: set[str], add_on: str | None = None) 
     meter = _meter(fields)
     quantity = read_slug(fields, "quantity") if fields.raw("quantity") is not None else None
     billed = fields.choice("billed", BILLED, default="arrears")
-    default = fields.maybe_decimal("default")
+    default = fields.maybe_decimal("default_quantity")
     window = read_window(fields)
     known = len(fields.errors)
     price = read_price(fields)
     if len(fields.errors) == known:
         _check_subject(fields, price, meter, quantity, billed)
         if default is not None and quantity is None:
-            fields.refuse("default", "is for a price of a quantity")
+            fields.refuse("default_quantity", "is for a price of a quantity")
     fields.finish()
     return PlanPrice(
         slug=slug,
@@ -77,7 +86,7 @@ def read_plan_price(fields: Fields, taken: set[str], add_on: str | None = None) 
         description=description,
         price=price,
         quantity=quantity or None,
-        default=Decimal(1) if default is None else default,
+        default_quantity=Decimal(1) if default is None else default,
         billed="advance" if billed == "advance" else "arrears",
         window=window,
         add_on=add_on,

@@ -9,14 +9,14 @@ priced as for a whole period, and due for the part of it in which it was held.
 from fractions import Fraction
 
 from common.contracts.charges import ChargeLine
-from common.money import plain
+from common.money import plain, round_line
 from rating.exact import settle
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
 from rating.parts.window import instant
 from rating.proration import Proration
-from rating.rate import Context, Usage, rate
+from rating.rate import Context, Rated, Usage, rate
 
 
 def asked(price: PlanPrice, billing: BillingPeriod) -> list[Due]:
@@ -27,7 +27,7 @@ def asked(price: PlanPrice, billing: BillingPeriod) -> list[Due]:
 
 def _due(price: PlanPrice, billing: BillingPeriod, span: Held) -> Due:
     period = billing.period
-    held = billing.quantities(price.quantity or "", price.default, span)
+    held = billing.quantities(price.quantity or "", price.default_quantity, span)
     lines: list[ChargeLine] = []
     total, periods_held = Fraction(0), Fraction(0)
     for quantity, since, until in held:
@@ -37,6 +37,9 @@ def _due(price: PlanPrice, billing: BillingPeriod, span: Held) -> Due:
         total += Fraction(rated.amount) * share
         periods_held += Fraction(quantity) * share
         lines += [_line(line, share, proration) for line in rated.lines]
+    amount = settle(total)
+    rounded = round_line(amount, billing.currency)
+    rated = Rated(tuple(lines), amount, rounded, amount - rounded).settled()
     return Due(
         part=price.slug,
         kind="quantity",
@@ -45,8 +48,8 @@ def _due(price: PlanPrice, billing: BillingPeriod, span: Held) -> Due:
         end=span[1],
         due_at=span[0] if price.billed == "advance" else period.end,
         quantity=settle(periods_held),
-        amount=settle(total),
-        lines=tuple(lines),
+        amount=rated.amount,
+        lines=rated.lines,
         unit=price.quantity or "",
         evidence={
             "price": price.price.fields(),
@@ -59,11 +62,10 @@ def _due(price: PlanPrice, billing: BillingPeriod, span: Held) -> Due:
 
 def _line(line: ChargeLine, share: Fraction, proration: Proration) -> ChargeLine:
     """A step for a whole period, for a part of it."""
-    if share == 1:
-        return line
+    said = line.description if share == 1 else f"{line.description}, {proration.describe()}"
     return ChargeLine(
         kind=line.kind,
-        description=f"{line.description}, {proration.describe()}",
+        description=said,
         quantity=None if line.quantity is None else settle(Fraction(line.quantity) * share),
         unit_amount=line.unit_amount,
         amount=settle(Fraction(line.amount) * share),

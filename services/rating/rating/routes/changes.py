@@ -127,7 +127,7 @@ async def _fact(
         case schemas.QuantityChange():
             said = {"name": body.name, "quantity": plain(body.quantity)}
         case schemas.AddOnChange():
-            said = {"add_on": body.add_on, "on": body.on}
+            said = {"add_on": body.add_on, "enabled": body.enabled}
         case schemas.OverrideChange():
             said = {"price": body.price, "fields": body.fields}
         case schemas.CouponChange():
