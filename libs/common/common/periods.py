@@ -193,6 +193,8 @@ def periods(
     """
     edges = sorted(cut for cut in cuts if cut > start and (end is None or cut < end))
     at = start
+    if since is not None and end is not None and since >= end:
+        return
     if since is not None and since > start:
         at = max(start, recurrence.around(since)[0])
         at = max([edge for edge in edges if at < edge <= since], default=at)

@@ -36,8 +36,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """`revision` counts a subscription's facts from 1 in the order of their recording.
 
     `body` by kind: start {plan, version, quantities}, plan {plan, version, quantities}, quantity
-    {name, quantity}, add_on {add_on, enabled}, override {price, fields}, coupon (as in a plan), one_off
-    {slug, amount, description}, revoke {revision}; nothing for end, pause, resume and cut.
+    {name, quantity}, add_on {add_on, enabled}, override {price, fields}, coupon (as in a plan),
+    one_off {slug, amount, description}, revoke {revision}; nothing for the others.
     """
 
     revision: int
