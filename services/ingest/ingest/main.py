@@ -22,6 +22,7 @@ from common.settings import UnsafeSettings
 from common.stream.worker import StageWorker
 from ingest.account import keep_metrics
 from ingest.backlog import Backlog
+from ingest.compaction import compact_for_ever
 from ingest.decisions import NewestDecision, decode_revision
 from ingest.front import Front
 from ingest.intake import Intake
@@ -92,6 +93,7 @@ def build(settings: IngestSettings, *, api: bool, worker: bool) -> Front:
                 running += [
                     stage,
                     forget_old(pool, ledger, inputs=inputs, keep_days=settings.ledger_days),
+                    compact_for_ever(pool, inputs=inputs),
                     keep_metrics(pool, app.state.backlog, settings.accounting_seconds),
                 ]
                 checks["leases"] = lambda: stage.is_ready

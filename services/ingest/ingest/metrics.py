@@ -46,3 +46,9 @@ LEDGER_LOOKUPS = Counter(
     " another identity has the same one.",
     ["outcome"],
 )
+LEDGER_COMPACTED = Counter(
+    "tollgate_ingest_ledger_compacted_blocks_total",
+    "Blocks of the packed ledger that others have replaced: merged because they were small, or"
+    " sorted across their closed day.",
+    ["how"],
+)

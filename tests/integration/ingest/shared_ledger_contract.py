@@ -7,11 +7,12 @@ The expectation is always the dictionary, given the same steps one after the oth
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,17 @@ class Takeover(NamedTuple):
     step: int
 
 
+class Compact(NamedTuple):
+    """What a ledger does behind everybody's back, if it does."""
+
+
+Compaction = Callable[[asyncpg.Pool], Awaitable[None]]
+
+
+async def no_compaction(pool: asyncpg.Pool) -> None:
+    """For a ledger that has none."""
+
+
 def events(*, stamped: bool) -> st.SearchStrategy[list[Event]]:
     return st.lists(
         st.builds(
@@ -94,6 +106,7 @@ def plans(*, exact_neighbours: bool) -> st.SearchStrategy[list[Any]]:
             steps(stamped=True),
             st.builds(Both, two, two),
             st.builds(Restart, owner),
+            st.just(Compact()),
             st.builds(Takeover, owner, st.integers(0, 5)),
         ),
         max_size=10,
@@ -103,8 +116,10 @@ def plans(*, exact_neighbours: bool) -> st.SearchStrategy[list[Any]]:
 class World:
     """Owners with a ledger each over one database, and the dictionary beside them."""
 
-    def __init__(self, new_ledger: NewLedger, pool: asyncpg.Pool) -> None:
-        self._new_ledger, self._pool = new_ledger, pool
+    def __init__(
+        self, new_ledger: NewLedger, pool: asyncpg.Pool, compact: Compaction = no_compaction
+    ) -> None:
+        self._new_ledger, self._pool, self._compact = new_ledger, pool, compact
         self._salt = b"%d" % next(_worlds)
         self._ledgers = [new_ledger() for _ in range(OWNERS)]
         self._model, self._rows = ModelLedger(), Rows()
@@ -120,6 +135,8 @@ class World:
                     await self._step(first, second)
                 case Restart(owner):
                     self._ledgers[owner] = self._new_ledger()
+                case Compact():
+                    await self._compact(self._pool)
                 case Takeover(owner, step) if step < len(self._steps):
                     await self._decide_again(owner, *self._steps[step])
 
@@ -185,16 +202,25 @@ class World:
 
 class SharedLedgerContract:
     exact_neighbours = True
+    examples = 40
+
+    @pytest.fixture
+    def compact(self) -> Compaction:
+        return no_compaction
 
     async def test_owners_agree_with_a_dictionary(
-        self, new_ledger: NewLedger, pool: asyncpg.Pool
+        self, new_ledger: NewLedger, pool: asyncpg.Pool, compact: Compaction
     ) -> None:
         plan = plans(exact_neighbours=self.exact_neighbours)
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck)
+        )
         @given(plan)
         def play(plan: list[Any]) -> None:
-            waiting = asyncio.run_coroutine_threadsafe(World(new_ledger, pool).play(plan), loop)
+            waiting = asyncio.run_coroutine_threadsafe(
+                World(new_ledger, pool, compact).play(plan), loop
+            )
             waiting.result(timeout=60)
 
         loop = asyncio.get_running_loop()

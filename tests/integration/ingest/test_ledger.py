@@ -9,12 +9,17 @@ import asyncpg
 import pytest
 
 from common.db import create_pool
+from ingest.compaction import compact_once
 from ingest.ledger import Ledger
 from ingest.packed.ledger import PackedLedger
 from ingest.store.plain_ledger import PlainLedger
 from tests.integration.ingest.ledger_contract import LedgerContract, Transactions
 from tests.integration.ingest.model_ledger import ModelLedger, Rows
-from tests.integration.ingest.shared_ledger_contract import NewLedger, SharedLedgerContract
+from tests.integration.ingest.shared_ledger_contract import (
+    Compaction,
+    NewLedger,
+    SharedLedgerContract,
+)
 from tests.support.databases import Database
 
 
@@ -77,10 +82,19 @@ class TestPlainLedger(LedgerContract, SharedLedgerContract):
         return transactions_of
 
 
+async def crush(pool: asyncpg.Pool) -> None:
+    """Compact all there is, in the smallest pieces."""
+    await compact_once(pool, before_day=30_000, crumbs=2, pass_ids=3, block_ids=2)
+
+
 class TestPackedLedger(LedgerContract, SharedLedgerContract):
     @pytest.fixture
     def new_ledger(self) -> NewLedger:
         return PackedLedger
+
+    @pytest.fixture
+    def compact(self) -> Compaction:
+        return crush
 
     @pytest.fixture
     def ledger(self) -> Ledger:
@@ -91,9 +105,15 @@ class TestPackedLedger(LedgerContract, SharedLedgerContract):
         return transactions_of
 
 
-class TestPackedLedgerWithoutRoom(TestPackedLedger):
+class TestPackedLedgerWithoutRoom(SharedLedgerContract):
     """With a byte of memory: every day is read again whenever it is asked for."""
+
+    examples = 20
 
     @pytest.fixture
     def new_ledger(self) -> NewLedger:
         return lambda: PackedLedger(memory_bytes=1, cache_bytes=1, trim_seconds=0)
+
+    @pytest.fixture
+    def compact(self) -> Compaction:
+        return crush

@@ -16,6 +16,9 @@ from ingest.store.ledger_blocks import Address, Group, Later
 
 _ADDRESS_BYTES: Final = 200
 """What it costs to remember a block's address, roughly."""
+_ADDED_BLOCKS: Final = 4096
+"""Blocks added to a day, beyond as many as it was loaded with, before it is loaded again: most
+small ones have been merged by then."""
 
 
 class Day:
@@ -25,6 +28,7 @@ class Day:
         self.keys = Keys()
         self.addresses: list[Address | None] = []
         """None: the block has gone; what it held is in later ones, or forgotten."""
+        self.loaded_blocks = 0
         self.touched_at = now
 
     @property
@@ -43,6 +47,7 @@ class Day:
             high, _ = split_hashes(hashes)
             highs.append(high)
             names.append(np.full(high.size, self._name(address), np.int64))
+            self.loaded_blocks += 1
         self.keys.add_many(np.concatenate(highs), np.concatenate(names))
 
     def _name(self, address: Address) -> int:
@@ -108,8 +113,7 @@ class GroupMemory:
             and pending.after == self.state
         ):
             for address, (day, block) in pending.blocks.items():
-                if day in self.days:
-                    self.days[day].add(address, block.high)
+                self._add(day, address, block.high)
             self.number, self.token = group.number, group.token
         elif not self.days or self.token is None or self.number > group.number:
             self.restart(group.number, group.token)
@@ -126,16 +130,24 @@ class GroupMemory:
             self.restart(group.number, group.token)  # another history, or compacted meanwhile
             return
         for block in later:
-            day = self.days.get(block.day)
-            if block.address.number <= self.number or day is None:
+            if block.address.number <= self.number or block.day not in self.days:
                 continue
             if block.is_sorted:
-                del self.days[block.day]  # its blocks were replaced; closed days are rarely wanted
+                del self.days[block.day]  # its blocks are replaced; closed days are rarely wanted
             elif block.hashes is not None:
-                day.add(block.address, split_hashes(block.hashes)[0])
+                self._add(block.day, block.address, split_hashes(block.hashes)[0])
             else:
-                day.add(block.address, written[block.address][1].high)
+                self._add(block.day, block.address, written[block.address][1].high)
         self.number, self.token = group.number, group.token
+
+    def _add(self, day: int, address: Address, high: Numbers) -> None:
+        held = self.days.get(day)
+        if held is None:
+            return
+        if len(held.addresses) > 2 * held.loaded_blocks + _ADDED_BLOCKS:
+            del self.days[day]
+        else:
+            held.add(address, high)
 
 
 class BlockCache:
