@@ -82,6 +82,9 @@ def fold(plan: Plan, events: Iterable[Timed], into: Folded | None = None) -> Fol
 
 def roll_up(slots: dict[int, Cell], width_ms: int) -> dict[int, Cell]:
     """The cells of wider buckets (`width_ms`, whole hours or days of UTC), without members."""
+    if len(slots) == 1:  # a cell alone is the wider one as well; who reads it adds nothing to it
+        ((start, cell),) = slots.items()
+        return {start - start % width_ms: cell}
     wide: dict[int, Cell] = {}
     with exact():
         for slot, cell in slots.items():

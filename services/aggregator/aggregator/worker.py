@@ -157,7 +157,6 @@ class AggregatorStage:
             self._start_backfill(state, following)
 
     async def _write(self, tx: Any, part: Partition, state: ShardState, folded: Folded) -> None:
-        state.version = max(state.version + 1, part.next_offset)
         missing = [key for key in folded.series if key not in state.series]
         if missing:
             if len(state.series) > SERIES_CACHED_MAX:
@@ -165,6 +164,7 @@ class AggregatorStage:
                 missing = list(folded.series)
             state.series |= await rollups.series_ids(tx, missing, state.meters)
         if folded.series:
+            state.version = max(state.version + 1, part.next_offset)
             written = await rollups.write(
                 tx,
                 shard=part.number,

@@ -186,6 +186,39 @@ async def test_changes_come_in_pages(
     assert {one.tenant for page in pages for one in page} == {f"t{n}" for n in range(10)}
 
 
+async def test_what_has_been_published_is_off_the_list(connection: asyncpg.Connection) -> None:
+    listed = "SELECT version FROM aggregator.unpublished WHERE shard = 0"
+    await rollups.shard_versions(connection, 0)
+    for version in (1, 2):
+        await write(connection, [a_meter("sum")], [timed(1)], shard=0, version=version)
+    await rollups.set_shard_versions(connection, 0, 2, 1)
+    assert [row["version"] for row in await connection.fetch(listed)] == [2]
+    await rollups.set_shard_versions(connection, 0, 2, 2)
+    assert await connection.fetch(listed) == []
+
+
+async def test_changes_of_a_release_that_kept_no_list_are_found(
+    connection: asyncpg.Connection,
+) -> None:
+    await rollups.shard_versions(connection, 0)
+    await write(connection, [a_meter("sum")], [timed(1)], shard=0, version=1)
+    await write(connection, [a_meter("sum")], [timed(1, tenant="zeta")], shard=0, version=2)
+    await rollups.set_shard_versions(connection, 0, 2, 0)
+    await connection.execute("DELETE FROM aggregator.unpublished")
+    for after, tenants in ((0, {"acme", "zeta"}), (1, {"zeta"}), (2, set())):
+        pages = [page async for page in changes.changed_rollups(connection, 0, after)]
+        assert {one.tenant for page in pages for one in page} == tenants
+
+
+async def test_sums_are_exact_beyond_eight_bytes(connection: asyncpg.Connection) -> None:
+    most = 10**20 - 1
+    events = [timed(most), timed(most), timed(2**63 - 1), timed(Decimal("0.000000000000000001"))]
+    for version, event in enumerate(events, 1):
+        await write(connection, [a_meter("sum")], [event], shard=0, version=version)
+    found = await read(connection, "sum", NOON, NOON + timedelta(days=1))
+    assert found == {("acme",): Decimal("209223372036854775805.000000000000000001")}
+
+
 async def test_unreadable_events_are_listed_with_what_was_found(
     connection: asyncpg.Connection,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -10,7 +10,6 @@ import asyncpg
 from common.contracts.rollups import Aggregate, Rollup, Slot
 
 PAGE_ROWS: Final = 2_000
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _HOUR: Final = timedelta(hours=1)
 Place = tuple[int, datetime]
 """(series, hour)"""
@@ -24,35 +23,62 @@ async def changed_rollups(
 
     The caller owns the shard, so nothing changes meanwhile.
     """
-    version, series, bucket = after_version + 1, -1, _EPOCH
-    while True:
+    places = await _changed_places(connection, shard, after_version)
+    for first in range(0, len(places), PAGE_ROWS):
+        page = places[first : first + PAGE_ROWS]
         rows = await connection.fetch(
             """
             SELECT h.series, h.bucket, h.count, h.sum, h.min, h.max, h.latest, h.latest_at,
                    h.version, s.tenant, s.dimensions, m.slug, m.aggregation, m.unit
-            FROM aggregator.hours h
+            FROM unnest($1::bigint[], $2::timestamptz[]) AS changed (series, hour)
+            JOIN aggregator.hours h
+              ON h.series = changed.series
+             AND h.bucket = changed.hour
             JOIN aggregator.series s ON s.id = h.series
             JOIN aggregator.meters m ON m.slug = s.meter
-            WHERE h.shard = $1
-              AND h.version >= $2
-              AND (h.version, h.series, h.bucket) > ($2, $3, $4)
-            ORDER BY h.version, h.series, h.bucket
-            LIMIT $5
+            WHERE h.shard = $3
+              AND h.bucket >= $4
+              AND h.bucket <= $5
             """,
+            [series for series, _ in page],
+            [hour for _, hour in page],
             shard,
-            version,
-            series,
-            bucket,
-            PAGE_ROWS,
+            # Bounds of the whole page let the planner leave out chunks.
+            min(hour for _, hour in page),
+            max(hour for _, hour in page),
         )
-        if not rows:
-            return
-        places = [(row["series"], row["bucket"]) for row in rows]
-        slots = await _changed_slots(connection, shard, after_version, places)
+        slots = await _changed_slots(connection, shard, after_version, page)
         yield [_rollup(row, shard, slots) for row in rows]
-        if len(rows) < PAGE_ROWS:
-            return
-        version, series, bucket = rows[-1]["version"], rows[-1]["series"], rows[-1]["bucket"]
+
+
+async def _changed_places(connection: Any, shard: int, after_version: int) -> list[Place]:
+    """The hours that changed after `after_version`, from the lists of the steps."""
+    steps = await connection.fetch(
+        """
+        SELECT version, series, hours
+        FROM aggregator.unpublished
+        WHERE shard = $1
+          AND version > $2
+        """,
+        shard,
+        after_version,
+    )
+    changed = {place for step in steps for place in zip(step["series"], step["hours"], strict=True)}
+    listed = max((step["version"] for step in steps), default=after_version)
+    version = await connection.fetchval(
+        "SELECT version FROM aggregator.shards WHERE shard = $1", shard
+    )
+    if version is not None and version > listed:
+        # The last owner was of a release that kept no lists.
+        changed |= {
+            (row["series"], row["bucket"])
+            for row in await connection.fetch(
+                "SELECT series, bucket FROM aggregator.hours WHERE shard = $1 AND version > $2",
+                shard,
+                after_version,
+            )
+        }
+    return sorted(changed)
 
 
 async def _changed_slots(
@@ -63,7 +89,6 @@ async def _changed_slots(
         [hour for _, hour in places],
         shard,
         after_version,
-        # Bounds of the whole page let the planner leave out chunks.
         min(hour for _, hour in places),
         max(hour for _, hour in places) + _HOUR,
     )

@@ -4,7 +4,10 @@ A row has one writer, the owner of its shard, and only grows: what a step folded
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +19,7 @@ from aggregator.fold import DAY_MS, HOUR_MS, Series, SeriesKey, roll_up
 TABLES: Final = ("slots", "hours", "days")
 
 _VALUES = "count, sum, min, max, latest, latest_at"
+_WHOLE: Final = 2**63
 
 
 async def prepare(connection: Any) -> None:
@@ -23,8 +27,8 @@ async def prepare(connection: Any) -> None:
     await connection.execute(
         """
         CREATE TEMPORARY TABLE IF NOT EXISTS staged (
-            grain smallint, series bigint, bucket timestamptz, count bigint, sum numeric,
-            min numeric, max numeric, latest numeric, latest_at timestamptz
+            grain smallint, series bigint, bucket timestamptz, count bigint, whole bigint,
+            sum numeric, min numeric, max numeric, latest numeric, latest_at timestamptz
         ) ON COMMIT DELETE ROWS;
         CREATE TEMPORARY TABLE IF NOT EXISTS staged_members (
             series bigint, bucket timestamptz, member bytea
@@ -48,7 +52,13 @@ async def shard_versions(connection: Any, shard: int) -> tuple[int, int]:
 
 
 async def set_shard_versions(tx: Any, shard: int, version: int, emitted_version: int) -> None:
-    """Move the versions of `shard`; only its owner does, inside a step."""
+    """Move the versions of `shard`; only its owner does, inside a step. What has been published
+    is taken off the list of what has not."""
+    await tx.execute(
+        "DELETE FROM aggregator.unpublished WHERE shard = $1 AND version <= $2",
+        shard,
+        emitted_version,
+    )
     await tx.execute(
         "UPDATE aggregator.shards SET version = $2, emitted_version = $3 WHERE shard = $1",
         shard,
@@ -98,12 +108,27 @@ async def write(
 ) -> dict[str, int]:
     """Add what was folded to the rows of `shard`, stamping them with `version`. Returns how many
     rows of each table were written."""
-    staged = sorted(_staged(series, ids), key=lambda row: row[:3])
-    await tx.copy_records_to_table("staged", records=staged, schema_name="pg_temp")
+    grains = _staged(series, ids)
+    for staged in grains:
+        staged.sort(key=_place)
+    await tx.copy_records_to_table(
+        "staged", records=chain.from_iterable(grains), schema_name="pg_temp"
+    )
     written = {}
     for grain, table in enumerate(TABLES):
-        status = await tx.execute(_UPSERTS[table], grain, shard, version)
-        written[table] = int(status.rsplit(" ", 1)[-1])
+        await tx.execute(_UPSERTS[table], grain, shard, version)
+        written[table] = len(grains[grain])
+    hours = grains[TABLES.index("hours")]
+    await tx.execute(
+        """
+        INSERT INTO aggregator.unpublished (shard, version, series, hours)
+        VALUES ($1, $2, $3, $4)
+        """,
+        shard,
+        version,
+        [row[1] for row in hours],
+        [row[2] for row in hours],
+    )
     members = sorted(_members(series, ids))
     if members:
         await tx.copy_records_to_table("staged_members", records=members, schema_name="pg_temp")
@@ -124,10 +149,9 @@ async def write(
 def _upsert(table: str) -> str:
     return f"""
         INSERT INTO aggregator.{table} AS known (series, bucket, shard, {_VALUES}, version)
-        SELECT series, bucket, $2, {_VALUES}, $3
+        SELECT series, bucket, $2, count, coalesce(sum, whole), min, max, latest, latest_at, $3
         FROM staged
         WHERE grain = $1
-        ORDER BY series, bucket
         ON CONFLICT (series, bucket, shard) DO UPDATE
         SET count = known.count + excluded.count,
             sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
@@ -154,17 +178,55 @@ async def _known_series(tx: Any, identities: list[bytes]) -> dict[bytes, int]:
     return {row["identity"]: row["id"] for row in rows}
 
 
-def _staged(series: Series, ids: dict[SeriesKey, int]) -> Iterator[tuple[Any, ...]]:
+def _staged(series: Series, ids: dict[SeriesKey, int]) -> list[list[tuple[Any, ...]]]:
+    """The rows to stage for each of `TABLES`."""
+    slot_rows: list[tuple[Any, ...]] = []
+    hour_rows: list[tuple[Any, ...]] = []
+    day_rows: list[tuple[Any, ...]] = []
+    instants: dict[int, datetime] = {}
+
+    def add(rows: list[tuple[Any, ...]], grain: int, id_: int, cells: dict[int, Cell]) -> None:
+        for start, cell in cells.items():
+            bucket = instants.get(start)
+            if bucket is None:
+                bucket = instants[start] = instant(start)
+            rows.append((grain, id_, bucket, *_values(cell)))
+
     for key, slots in series.items():
-        grains = (slots, roll_up(slots, HOUR_MS), roll_up(slots, DAY_MS))
-        for grain, cells in enumerate(grains):
-            for start, cell in cells.items():
-                yield (grain, ids[key], instant(start), *_values(cell))
+        id_ = ids[key]
+        hours = roll_up(slots, HOUR_MS)
+        add(slot_rows, 0, id_, slots)
+        add(hour_rows, 1, id_, hours)
+        add(day_rows, 2, id_, roll_up(hours, DAY_MS))
+    return [slot_rows, hour_rows, day_rows]
+
+
+def _place(row: tuple[Any, ...]) -> tuple[int, datetime]:
+    return row[1], row[2]
 
 
 def _values(cell: Cell) -> tuple[Any, ...]:
-    value = cell.aggregate()
-    return (value.count, value.sum, value.min, value.max, value.latest, value.latest_at)
+    """(count, whole, sum, min, max, latest, latest_at): a sum that is an integer goes as `whole`,
+    which costs a tenth of a numeric."""
+    total = cell.sum
+    is_whole = total.__class__ is int and -_WHOLE < total < _WHOLE
+    if cell.min is None and cell.max is None and cell.latest is None:
+        if is_whole:
+            return (cell.count, total, None, None, None, None, None)
+        return (cell.count, None, _decimal(total), None, None, None, None)
+    return (
+        cell.count,
+        None,
+        _decimal(total),
+        _decimal(cell.min),
+        _decimal(cell.max),
+        _decimal(cell.latest),
+        None if cell.latest_ms is None else instant(cell.latest_ms),
+    )
+
+
+def _decimal(value: int | Decimal | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def _members(series: Series, ids: dict[SeriesKey, int]) -> Iterator[tuple[Any, ...]]:
