@@ -12,6 +12,7 @@ from stack.ports import Ports
 from stack.program import Program
 from stack.readiness import kafka_answers
 from stack.supervisor import StackError
+from stack.tuning import LAPTOP, Tuning
 
 HEAP_MEBIBYTES = 512
 
@@ -59,7 +60,7 @@ def properties(ports: Ports, data: Path) -> dict[str, str]:
     }
 
 
-def prepare(state: State, ports: Ports, java: str) -> Program:
+def prepare(state: State, ports: Ports, java: str, tuning: Tuning = LAPTOP) -> Program:
     """Fetches the jars, writes the settings, formats the storage the first time; the program."""
     jars = ensure_jars()
     home = state.root / "kafka"
@@ -70,7 +71,8 @@ def prepare(state: State, ports: Ports, java: str) -> Program:
     settings.write_text("".join(lines))
     logging = home / "log4j2.properties"
     logging.write_text((HOME / "log4j2.conf").read_text())
-    run = (java, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+    quick = () if tuning.jit_fully else ("-XX:TieredStopAtLevel=1",)
+    run = (java, "-XX:+UseSerialGC", *quick, "-Xshare:auto")
     classes = ("-cp", f"{jars}/*")
     if not (data / "meta.properties").exists():
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

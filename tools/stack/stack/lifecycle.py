@@ -17,6 +17,7 @@ from stack.ports import Ports
 from stack.postgres_settings import superuser_dsn
 from stack.servers import PARTS, Servers
 from stack.supervisor import StackError, Supervisor
+from stack.tuning import LAPTOP, Tuning
 
 
 class Stack:
@@ -32,6 +33,7 @@ class Stack:
         *,
         wanted: str | None = None,
         parts: Collection[str] = PARTS,
+        tuning: Tuning = LAPTOP,
         say: Callable[[str], None] = print,
     ) -> Servers:
         """Brings up the servers that are missing. `wanted` is STACK's value (default: the
@@ -62,6 +64,7 @@ class Stack:
             java=facts.java,
             parts=parts,
             may_fall_back=not asked,
+            tuning=tuning,
             say=say,
         )
 

@@ -14,9 +14,10 @@ from stack.postgres_settings import server_settings, superuser_dsn
 from stack.program import Program
 from stack.readiness import postgres_answers
 from stack.supervisor import StackError
+from stack.tuning import LAPTOP, Tuning
 
 
-def prepare(state: State, ports: Ports) -> Program:
+def prepare(state: State, ports: Ports, tuning: Tuning = LAPTOP) -> Program:
     """Makes the database cluster the first time; the program.
 
     PostgreSQL refuses to run as root, so root hands it to `nobody`; where that account may not
@@ -52,7 +53,7 @@ def prepare(state: State, ports: Ports) -> Program:
         )
         if done.returncode != 0:
             raise StackError(f"initdb: {done.stderr.decode(errors='replace')[-500:]}")
-    settings = server_settings(ports.postgres)
+    settings = {**server_settings(ports.postgres), **tuning.postgres}
     return Program(
         name="postgres",
         command=(

@@ -13,6 +13,7 @@ from stack.ports import Ports
 from stack.postgres_settings import superuser_dsn
 from stack.program import Program
 from stack.supervisor import DOWN, StackError, Supervisor
+from stack.tuning import LAPTOP, Tuning
 
 Say = Callable[[str], None]
 PARTS = ("kafka", "postgres")
@@ -47,6 +48,7 @@ def start(
     java: str | None,
     parts: Collection[str] = PARTS,
     may_fall_back: bool = False,
+    tuning: Tuning = LAPTOP,
     say: Say = print,
 ) -> Servers:
     """Starts what is missing of `parts` and returns when it serves.
@@ -65,7 +67,7 @@ def start(
                     _start_part(
                         part,
                         choice.kafka if part == "kafka" else choice.postgres,
-                        (supervisor, state, ports, java, may_fall_back, say),
+                        (supervisor, state, ports, java, tuning, may_fall_back, say),
                     ),
                 ),
                 sorted(parts),
@@ -97,38 +99,40 @@ def load(state: State) -> Servers | None:
         return None
 
 
-_Context = tuple[Supervisor, State, Ports, str | None, bool, Say]
+_Context = tuple[Supervisor, State, Ports, str | None, Tuning, bool, Say]
 
 
 def _start_part(part: str, kind: Kind, context: _Context) -> Kind:
-    supervisor, state, ports, java, may_fall_back, say = context
+    supervisor, state, ports, java, tuning, may_fall_back, say = context
     if kind == "compose":
         compose.start_servers(state, ports, [part], say)
         return kind
     try:
-        program = _prepare(part, kind, state, ports, java)
+        program = _prepare(part, kind, state, ports, java, tuning)
     except StackError as error:
         if kind == "embedded" or not may_fall_back:
             raise
         say(f"{part}: {error}; falling back to the embedded server")
         kind = "embedded"
-        program = _prepare(part, kind, state, ports, java)
+        program = _prepare(part, kind, state, ports, java, tuning)
     if supervisor.ensure(program):
         say(f"{part}: starting ({kind})")
     supervisor.wait_ready(program)
     return kind
 
 
-def _prepare(part: str, kind: Kind, state: State, ports: Ports, java: str | None) -> Program:
+def _prepare(
+    part: str, kind: Kind, state: State, ports: Ports, java: str | None, tuning: Tuning
+) -> Program:
     if part == "kafka":
         if kind == "embedded":
             return mock_broker.prepare(state)
         if java is None:
             raise StackError("there is no Java of 17 or newer")
-        return kafka.prepare(state, ports, java)
+        return kafka.prepare(state, ports, java, tuning)
     if kind == "embedded":
-        return postgres_wheel.prepare(state, ports)
-    return timescaledb.prepare(state, ports)
+        return postgres_wheel.prepare(state, ports, tuning)
+    return timescaledb.prepare(state, ports, tuning)
 
 
 def _bootstrap(choice: Choice, state: State, ports: Ports) -> str:

@@ -16,6 +16,7 @@ from stack.postgres_settings import server_settings, superuser_dsn
 from stack.program import Program
 from stack.readiness import postgres_answers
 from stack.supervisor import StackError
+from stack.tuning import LAPTOP, Tuning
 
 SUITE = "trixie"
 PACKAGE = "postgresql-17-timescaledb"
@@ -56,7 +57,7 @@ def ensure_root() -> Path:
     return root
 
 
-def prepare(state: State, ports: Ports) -> Program:
+def prepare(state: State, ports: Ports, tuning: Tuning = LAPTOP) -> Program:
     """Makes this stack's root and database cluster the first time; the program."""
     home = state.root / "timescaledb"
     root = home / "root"
@@ -76,9 +77,11 @@ def prepare(state: State, ports: Ports) -> Program:
             *(f"{PROGRAMS}/initdb", "-D", DATA, "-U", "postgres", "-A", "trust"),
             *("-E", "UTF8", "--locale=C.UTF-8", "--no-sync"),
         )
-    settings = server_settings(ports.postgres) | {
+    settings = {
+        **server_settings(ports.postgres),
         "shared_preload_libraries": "timescaledb",
         "timescaledb.telemetry_level": "off",
+        **tuning.postgres,
     }
     return Program(
         name="postgres",
