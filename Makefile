@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
 SERVICES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
-PACKAGES := common tollgate stack demo reference $(notdir $(SERVICES))
+PACKAGES := common tollgate stack demo reference bench $(notdir $(SERVICES))
 INSTALLED := .venv/.installed
 ARGS ?=
 NAME ?=
@@ -39,6 +39,14 @@ calendar-sweep: $(INSTALLED) ## billing periods of every anchor day around every
 .PHONY: mutation
 mutation: $(INSTALLED) ## change the code that rates, bit by bit, and see whether its tests notice
 	@$(BIN)/python -m tests.mutation
+
+BENCH = $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish)
+.PHONY: bench bench-quick
+bench: $(INSTALLED) ## how fast it is, beside the machine's ceilings (ONLY=stages, SEED=7, PUBLISH=1 into docs/performance.md)
+	@$(BIN)/python -m bench $(BENCH)
+
+bench-quick: $(INSTALLED) ## the same in about two minutes
+	@$(BIN)/python -m bench --scale quick $(BENCH)
 
 up: $(INSTALLED) ## start the servers and the services, or what of them is missing
 	@$(BIN)/tollgate-stack up

@@ -1,0 +1,87 @@
+"""A plan, tenants on it, and their charges: what rating needs to have something to do."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from bench.load.events import Truth, tenant_key
+from bench.metering import HTTP_SECONDS
+from bench.site import Ground
+
+PLAN: dict[str, Any] = {
+    "name": "Bench",
+    "currency": "EUR",
+    "interval": "month",
+    "prices": [
+        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.0023"},
+        {"slug": "traffic", "meter": "bytes", "model": "unit", "unit_amount": "0.0000021"},
+    ],
+}
+AT_A_TIME = 8
+
+
+async def subscribe(
+    ground: Ground, tenants: Sequence[str], start: datetime, *, plan: str = "bench"
+) -> dict[str, str]:
+    """Puts the plan and the tenants, each subscribed since `start`; subscription ids by tenant."""
+    found: dict[str, str] = {}
+    waiting = list(tenants)
+    async with httpx.AsyncClient(base_url=ground.url("rating"), timeout=HTTP_SECONDS) as http:
+        (await http.put(f"/v1/plans/{plan}", json=PLAN)).raise_for_status()
+
+        async def work() -> None:
+            while waiting:
+                tenant = waiting.pop()
+                body = {
+                    "name": tenant,
+                    "currency": "EUR",
+                    "timezone": "UTC",
+                    "billing_day": 1,
+                }
+                (await http.put(f"/v1/tenants/{tenant}", json=body)).raise_for_status()
+                answer = await http.post(
+                    "/v1/subscriptions",
+                    json={"tenant": tenant, "plan": plan, "start": start.isoformat()},
+                )
+                answer.raise_for_status()
+                found[tenant] = answer.json()["id"]
+
+        await asyncio.gather(*(work() for _ in range(AT_A_TIME)))
+    return found
+
+
+async def charged(ground: Ground) -> int:
+    """Requests and bytes in all charges together, as stored: cheap to watch."""
+    pool = await ground.pool("rating")
+    return int(await pool.fetchval("SELECT coalesce(sum(quantity), 0) FROM rating.charges"))
+
+
+async def faults_of_charges(ground: Ground, truth: Truth) -> list[str]:
+    """What differs between `GET /v1/charges` and the truth, in both prices."""
+    found: dict[tuple[str, str], int] = {}
+    async for charge in _charges(ground):
+        found[charge["tenant"], charge["price"]] = int(charge["quantity"])
+    wanted: list[tuple[str, Iterable[int]]] = [("requests", truth.counts), ("traffic", truth.sums)]
+    return [
+        f"{price} of {tenant} is {found.get((tenant, price), 0)}, not {value}"
+        for price, values in wanted
+        for tenant, value in ((tenant_key(n), value) for n, value in enumerate(values))
+        if found.get((tenant, price), 0) != value
+    ][:3]
+
+
+async def _charges(ground: Ground) -> Any:
+    query: dict[str, Any] = {"limit": 1000}
+    async with httpx.AsyncClient(base_url=ground.url("rating"), timeout=HTTP_SECONDS) as http:
+        while True:
+            answer = await http.get("/v1/charges", params=query)
+            answer.raise_for_status()
+            page = answer.json()
+            for charge in page["items"]:
+                yield charge
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]

@@ -1,0 +1,6 @@
+"""The whole way."""
+
+from bench.contract import Benchmark
+from bench.endtoend.throughput import Throughput
+
+END_TO_END: tuple[Benchmark, ...] = (Throughput(),)

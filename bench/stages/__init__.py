@@ -1,0 +1,7 @@
+"""Each stage alone on the machine."""
+
+from bench.contract import Benchmark
+from bench.stages.api import IngestApi
+from bench.stages.relay import Relay
+
+STAGES: tuple[Benchmark, ...] = (IngestApi(), Relay())
