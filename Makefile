@@ -8,9 +8,12 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
 SERVICES := $(patsubst %/pyproject.toml,%,$(wildcard services/*/pyproject.toml))
-PACKAGES := common tollgate stack demo reference bench $(notdir $(SERVICES))
+PACKAGES := common tollgate stack demo chaos reference bench $(notdir $(SERVICES))
 INSTALLED := .venv/.installed
 ARGS ?=
+SEED ?=
+MINUTES ?=
+FAULTS ?=
 NAME ?=
 SCALE ?= 5
 
@@ -47,6 +50,10 @@ bench: $(INSTALLED) ## how fast it is, beside the machine's ceilings (ONLY=stage
 
 bench-quick: $(INSTALLED) ## the same in about two minutes
 	@$(BIN)/python -m bench --scale quick $(BENCH)
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## faults on the real servers under load, then everything is counted (SEED=7 MINUTES=10 FAULTS=200)
+	@SEED=$(SEED) MINUTES=$(MINUTES) FAULTS=$(FAULTS) $(BIN)/python -m chaos $(ARGS)
 
 up: $(INSTALLED) ## start the servers and the services, or what of them is missing
 	@$(BIN)/tollgate-stack up

@@ -4,6 +4,7 @@ import base64
 import os
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from stack.folders import State
@@ -17,24 +18,35 @@ from stack.tuning import LAPTOP, Tuning
 HEAP_MEBIBYTES = 512
 
 
-def properties(ports: Ports, data: Path) -> dict[str, str]:
+def properties(
+    ports: Ports, data: Path, doors: Mapping[int, int] | None = None
+) -> dict[str, str]:
     """The broker's settings: one node, loopback only, broker time on every record, no topic made
     by accident.
 
+    `doors` are more listeners: the port to listen on, and the one to tell clients that came
+    through it, where something between the two passes their bytes on.
     The broker's session is as long as a killed broker waits before it is back, and must outlast
     the pauses of a busy machine: a broker that is fenced and unfenced stops its partitions.
     """
     address = f"PLAINTEXT://127.0.0.1:{ports.kafka}"
     controller = f"CONTROLLER://127.0.0.1:{ports.kafka_controller}"
+    doors = doors or {}
+    names = {port: f"DOOR{number}" for number, port in enumerate(doors)}
+    listeners = [address, controller, *(f"{names[p]}://127.0.0.1:{p}" for p in doors)]
+    told = [address, controller, *(f"{names[p]}://127.0.0.1:{doors[p]}" for p in doors)]
+    protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT"]
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{ports.kafka_controller}",
-        "listeners": f"{address},{controller}",
-        "advertised.listeners": f"{address},{controller}",
+        "listeners": ",".join(listeners),
+        "advertised.listeners": ",".join(told),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(
+            [*protocols, *(f"{name}:PLAINTEXT" for name in names.values())]
+        ),
         "log.dirs": str(data),
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "1",
@@ -57,17 +69,23 @@ def properties(ports: Ports, data: Path) -> dict[str, str]:
         "broker.heartbeat.interval.ms": "1000",
         "log.index.size.max.bytes": "1048576",
         "log.segment.delete.delay.ms": "1000",
-    }
+    } | {f"listener.name.{name.lower()}.num.network.threads": "1" for name in names.values()}
 
 
-def prepare(state: State, ports: Ports, java: str, tuning: Tuning = LAPTOP) -> Program:
+def prepare(
+    state: State,
+    ports: Ports,
+    java: str,
+    tuning: Tuning = LAPTOP,
+    doors: Mapping[int, int] | None = None,
+) -> Program:
     """Fetches the jars, writes the settings, formats the storage the first time; the program."""
     jars = ensure_jars()
     home = state.root / "kafka"
     data = home / f"data-{KAFKA_VERSION}"
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "server.properties"
-    lines = (f"{name}={value}\n" for name, value in properties(ports, data).items())
+    lines = (f"{name}={value}\n" for name, value in properties(ports, data, doors).items())
     settings.write_text("".join(lines))
     logging = home / "log4j2.properties"
     logging.write_text((HOME / "log4j2.conf").read_text())
@@ -101,7 +119,7 @@ def prepare(state: State, ports: Ports, java: str, tuning: Tuning = LAPTOP) -> P
         folder=home,
         environment={"LC_ALL": os.environ.get("LC_ALL", "C.UTF-8")},
         is_ready=lambda: kafka_answers(bootstrap),
-        ports=(ports.kafka, ports.kafka_controller),
+        ports=(ports.kafka, ports.kafka_controller, *(doors or {})),
         start_seconds=90,
         priority=100,
     )

@@ -1,0 +1,26 @@
+"""A rolling restart of everything, as a release would do it."""
+
+import asyncio
+import signal
+
+from chaos import cast
+from chaos.schedule import Planned
+from chaos.site import Site
+
+
+class RollingRestart:
+    """The first process of every service at once, then the second, each gracefully; then the
+    servers, one after the other."""
+
+    def __init__(self, site: Site, planned: Planned) -> None:
+        self._site = site
+
+    async def begin(self) -> None:
+        for wave in ("-1", "-2"):
+            names = [each.name for each in cast.TWINS if each.name.endswith(wave)]
+            await asyncio.gather(*(self._site.restart(name) for name in names))
+        await self._site.restart("postgres", signal.SIGINT)
+        await self._site.restart("kafka")
+
+    async def heal(self) -> None:
+        """There is nothing to take back."""

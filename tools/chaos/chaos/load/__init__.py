@@ -1,0 +1,1 @@
+"""The load: events with known truth, by every way into the system."""
