@@ -45,6 +45,8 @@ class Decisions:
         self._now_ns = now_ns
         self._applied: dict[tuple[str, str], int] = {}
         self._heard_kept_ns = 0
+        self._is_kept = True
+        """Whether the disk has all that is in force; False after a write that failed."""
         kept = store.load()
         if kept is not None:
             self.book.replace(kept.decisions, kept.revision)
@@ -131,9 +133,17 @@ class Decisions:
 
     def _keep(self, write: Callable[[], None]) -> None:
         try:
-            write()
+            if self._is_kept:
+                write()
+            else:
+                # A delta alone would leave a hole under its revision, and after a restart nobody
+                # would ask for what is in there.
+                heard_ns = self._now_ns() - (self.silence_ns() or 0)
+                self._store.replace(self.book.decisions(), self.revision, heard_ns)
+            self._is_kept = True
             self._heard_kept_ns = self._now_ns()
         except sqlite3.Error as error:
+            self._is_kept = False
             log.error("decisions_not_kept", error=str(error))
 
 

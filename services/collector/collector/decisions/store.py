@@ -20,6 +20,10 @@ from common.contracts.wire import encode
 
 log = structlog.get_logger(__name__)
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRIMARY_CODE = 0xFF
+"""SQLite's extended codes have the primary one in their last byte."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS snapshot (
     id        INTEGER PRIMARY KEY CHECK (id = 1),
@@ -117,10 +121,15 @@ class DecisionStore:
 
 
 def open_decisions(path: Path) -> DecisionStore:
-    """The decisions file; a damaged one is put aside, for the throttler has the originals."""
+    """The decisions file; a damaged one is put aside, for the throttler has the originals.
+
+    Raises what else keeps it from being opened, such as a full disk: its decisions are good.
+    """
     try:
         return DecisionStore(path)
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & _PRIMARY_CODE not in _DAMAGED:
+            raise
         log.error("decisions_file_damaged", path=str(path), error=str(error))
         # Its WAL goes with it: it must not be taken for that of the next file.
         for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
