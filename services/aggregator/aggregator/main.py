@@ -19,11 +19,10 @@ from aggregator.settings import Settings
 from aggregator.store import SCHEMA
 from aggregator.store.meters import fetch_changes
 from aggregator.worker import AggregatorStage
-from common.bus.kafka import KafkaBus
 from common.bus.types import Bus
 from common.command import service_command
+from common.connect import connected
 from common.contracts.topics import EVENTS, METERS
-from common.db import create_pool
 from common.service import background, create_app
 from common.stream.outbox import Outbox
 from common.stream.worker import StageWorker
@@ -37,11 +36,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await create_pool(settings.database_url)
-            stack.push_async_callback(pool.close)
-            bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
-            await bus.start()
-            stack.push_async_callback(bus.stop)
+            pool, bus = await stack.enter_async_context(connected(settings))
             app.state.pool, app.state.bus = pool, bus
             app.state.partitions = await bus.partitions(EVENTS.name)
             checks: dict[str, Callable[[], bool]] = {}

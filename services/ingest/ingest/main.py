@@ -13,10 +13,9 @@ import asyncpg
 from fastapi import FastAPI
 
 from common.bus.follow import Follower
-from common.bus.kafka import KafkaBus
 from common.command import service_command
+from common.connect import connected
 from common.contracts.topics import DECISIONS, EVENTS, RECEIVED
-from common.db import create_pool
 from common.service import background, create_app
 from common.settings import UnsafeSettings
 from common.stream.worker import StageWorker
@@ -61,15 +60,9 @@ def build(settings: IngestSettings, *, api: bool, worker: bool) -> Front:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await create_pool(settings.database_url)
-            stack.push_async_callback(pool.close)
-            bus = KafkaBus(
-                settings.kafka,
-                prefix=settings.topic_prefix,
-                append_seconds=settings.append_seconds,
+            pool, bus = await stack.enter_async_context(
+                connected(settings, append_seconds=settings.append_seconds)
             )
-            await bus.start()
-            stack.push_async_callback(bus.stop)
             app.state.pool, app.state.bus = pool, bus
             app.state.backlog = Backlog(bus)
             running: list[Any] = []

@@ -16,12 +16,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from common.bus.follow import Follower
-from common.bus.kafka import KafkaBus
 from common.command import service_command
+from common.connect import connected
 from common.contracts import wire
 from common.contracts.tenants import Tenant
 from common.contracts.topics import CHARGES, INVOICES, TENANTS
-from common.db import create_pool
 from common.peers import peer_client
 from common.service import background, create_app
 from common.stream.outbox import Outbox
@@ -44,11 +43,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await create_pool(settings.database_url)
-            stack.push_async_callback(pool.close)
-            bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
-            await bus.start()
-            stack.push_async_callback(bus.stop)
+            pool, bus = await stack.enter_async_context(connected(settings))
             tenants = Follower(bus, TENANTS, partial(wire.decode, Tenant))
 
             async def ask_watermark() -> datetime | None:

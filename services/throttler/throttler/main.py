@@ -16,10 +16,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from common.bus.kafka import KafkaBus
 from common.command import service_command
+from common.connect import connected
 from common.contracts.topics import ROLLUPS
-from common.db import create_pool
 from common.meters import Meters
 from common.peers import peer_client
 from common.service import background, create_app
@@ -46,11 +45,7 @@ def build(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            pool = await create_pool(settings.database_url)
-            stack.push_async_callback(pool.close)
-            bus = KafkaBus(settings.kafka, prefix=settings.topic_prefix)
-            await bus.start()
-            stack.push_async_callback(bus.stop)
+            pool, bus = await stack.enter_async_context(connected(settings))
             http = await stack.enter_async_context(peer_client(settings))
             app.state.pool, app.state.clock = pool, clock
             running: list[Any] = []
