@@ -17,3 +17,12 @@ def test_time_is_the_brokers_and_internal_topics_fit_one_node() -> None:
     assert settings["log.message.timestamp.type"] == "LogAppendTime"
     replication = [value for name, value in settings.items() if "replication.factor" in name]
     assert replication == ["1"] * 3
+
+
+def test_a_door_is_a_listener_that_tells_clients_another_port() -> None:
+    settings = properties(Ports(9100), Path("/data"), {9182: 40001, 9183: 40002})
+    assert settings["listeners"].endswith("DOOR0://127.0.0.1:9182,DOOR1://127.0.0.1:9183")
+    told = settings["advertised.listeners"]
+    assert told.endswith("DOOR0://127.0.0.1:40001,DOOR1://127.0.0.1:40002")
+    assert "DOOR1:PLAINTEXT" in settings["listener.security.protocol.map"]
+    assert settings["listener.name.door0.num.network.threads"] == "1"

@@ -106,13 +106,13 @@ class Link:
                     sink.write(data)
                     await sink.drain()
             with contextlib.suppress(OSError, RuntimeError):
-                sink.close()
+                sink.write_eof()
         except OSError:
             connection.reset()
 
     def _forget(self, connection: "_Connection") -> None:
         if all(task.done() for task in connection.tasks):
-            connection.reset()
+            connection.close()
             self._connections.discard(connection)
 
 
@@ -124,6 +124,12 @@ class _Connection:
         self.upstream: asyncio.StreamWriter | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.lost_bytes = False
+
+    def close(self) -> None:
+        """Both sides, when what was written to them has been sent."""
+        for writer in (self.client, self.upstream):
+            if writer is not None:
+                writer.close()
 
     def reset(self) -> None:
         for writer in (self.client, self.upstream):

@@ -82,10 +82,14 @@ async def run(options: Options) -> int:
 
 async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) -> bool:
     began = time.monotonic()
-    why_not = await asyncio.to_thread(provide)
-    kinds = [kind for kind in KINDS if kind.name != "clock" or why_not is None]
-    if why_not is not None:
-        say(f"without faults of the clock: {why_not}")
+    impossible = {
+        "clock": await asyncio.to_thread(provide),
+        "disk": await asyncio.to_thread(site.mount_disks),
+    }
+    left_out = {kind: reason for kind, reason in impossible.items() if reason is not None}
+    for kind, reason in left_out.items():
+        say(f"without faults of the {kind}: {reason}")
+    kinds = [kind for kind in KINDS if kind.name not in left_out]
     schedule = plan(options.seed, options.seconds, options.faults, kinds)
     for reason in await site.start():
         say(reason)
@@ -117,7 +121,12 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
     rows = recovery.table(faults.struck.values(), sightings)
     undisturbed = recovery.baseline(sightings, attacked_at)
     verdict.figures["undisturbed, sent to visible (median, s)"] = round(undisturbed or 0, 2)
-    about = {"seed": options.seed, "seconds": options.seconds, "again": options.again}
+    about = {
+        "seed": options.seed,
+        "seconds": options.seconds,
+        "again": options.again,
+        "left out": left_out,
+    }
     report.write(here / "report.json", verdict, faults, rows, about)
     for line in report.summary(verdict, faults, rows, options.again):
         print(line, flush=True)

@@ -57,7 +57,8 @@ def plan(seed: int, seconds: float, faults: int, kinds: Sequence[Kind]) -> list[
     planned: list[Planned] = []
     for n in range(1, faults + 1):
         at = round((n - 1 + chance.uniform(0.0, 0.9)) * gap, 2)
-        kind = known[_next_card(deck, rests_until, at)]
+        awake = [kind for kind in kinds if rests_until.get(kind.name, 0) <= at] or list(kinds)
+        kind = known[_next_card(chance, deck, awake)]
         free = [
             names
             for group in kind.targets
@@ -89,7 +90,10 @@ def deal(chance: random.Random, faults: int, kinds: Sequence[Kind]) -> list[str]
     return deck
 
 
-def _next_card(deck: list[str], rests_until: Mapping[str, float], at: float) -> str:
-    """Takes the first card whose kind is not resting; the first of all where every kind is."""
-    place = next((i for i, name in enumerate(deck) if rests_until.get(name, 0) <= at), 0)
-    return deck.pop(place)
+def _next_card(chance: random.Random, deck: list[str], awake: Sequence[Kind]) -> str:
+    """Takes the first card of a kind that is awake; one from another deck where there is none."""
+    names = [kind.name for kind in awake]
+    place = next((i for i, name in enumerate(deck) if name in names), None)
+    if place is not None:
+        return deck.pop(place)
+    return chance.choices(names, [kind.weight for kind in awake])[0]

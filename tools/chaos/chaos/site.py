@@ -52,6 +52,11 @@ class Site:
 
     # --- up and down -------------------------------------------------------------------------
 
+    def mount_disks(self) -> str | None:
+        """Gives each collector a small disk; why it cannot have one, or None."""
+        reasons = [spool.mount() for spool in self.spools.values()]
+        return next((reason for reason in reasons if reason is not None), None)
+
     async def start(self) -> tuple[str, ...]:
         """Servers, topics, schemas, services. The reasons for the servers that were chosen."""
         self.state.make()
@@ -73,8 +78,6 @@ class Site:
         await self._bring_up([broker, database])
         await apply_topics(self.around.kafka)
         await asyncio.to_thread(prepare.prepare_databases, self.around)
-        for spool in self.spools.values():
-            await asyncio.to_thread(spool.mount)
         self.around.folder.mkdir(parents=True, exist_ok=True)
         await self._bring_up([self._program(each) for each in cast.TWINS])
         return chosen.reasons[:2]

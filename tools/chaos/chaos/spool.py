@@ -5,8 +5,6 @@ import os
 import subprocess
 from pathlib import Path
 
-from stack.supervisor import StackError
-
 SIZE_MEBIBYTES = 32
 BALLOON = "balloon"
 PIECE_BYTES = 64 * 1024
@@ -22,20 +20,16 @@ class SpoolDisk:
     def is_mounted(self) -> bool:
         return self.folder.is_mount()
 
-    def mount(self) -> None:
-        """StackError when this machine does not allow it."""
+    def mount(self) -> str | None:
+        """None, or why this machine does not allow it; then `folder` is a plain one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.is_mounted:
-            return
         options = f"size={SIZE_MEBIBYTES}m,mode=0755"
         done = subprocess.run(
             ["mount", "-t", "tmpfs", "-o", options, "tollgate-chaos", str(self.folder)],
             capture_output=True,
             check=False,
         )
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip()
-            raise StackError(f"a disk for {self.folder.name} could not be mounted: {said}")
+        return done.stderr.decode(errors="replace").strip() if done.returncode != 0 else None
 
     def unmount(self) -> None:
         if self.is_mounted:

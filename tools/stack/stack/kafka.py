@@ -18,9 +18,7 @@ from stack.tuning import LAPTOP, Tuning
 HEAP_MEBIBYTES = 512
 
 
-def properties(
-    ports: Ports, data: Path, doors: Mapping[int, int] | None = None
-) -> dict[str, str]:
+def properties(ports: Ports, data: Path, doors: Mapping[int, int] | None = None) -> dict[str, str]:
     """The broker's settings: one node, loopback only, broker time on every record, no topic made
     by accident.
 
