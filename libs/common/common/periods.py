@@ -143,8 +143,11 @@ class Recurrence:
             day = self._first_day + timedelta(days=index * self.count * self._unit_days)
         if self._local is None:
             return day_start(day, self._zone)
-        clock = self._local.time().replace(fold=self._local.fold)
-        return datetime.combine(day, clock, self._zone).astimezone(UTC)
+        first = datetime.combine(day, self._local.time().replace(fold=0), self._zone)
+        if not self._local.fold:
+            return first.astimezone(UTC)
+        # The second time that a clock shows it; where it skips it, the first reading is later.
+        return max(first.astimezone(UTC), first.replace(fold=1).astimezone(UTC))
 
     @property
     def _unit_days(self) -> int:

@@ -5,8 +5,10 @@ A zone is a list of stretches between changes of its clocks. Nothing here knows 
 
 from bisect import bisect_right
 from calendar import monthrange
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from math import inf
 from zoneinfo import ZoneInfo
 
 ZONES = (
@@ -24,7 +26,7 @@ ZONES = (
 )
 DAY = 86_400
 EPOCH_DAY = date(1970, 1, 1).toordinal()
-MARGIN = timedelta(days=800)
+MARGIN = timedelta(days=2200)
 
 
 class Clocks:
@@ -64,20 +66,46 @@ class Clocks:
         """The first instant at which the local date is that day or a later one."""
         midnight = (ordinal - EPOCH_DAY) * DAY
         index = max(0, bisect_right(self._starts, midnight - 2 * DAY) - 1)
-        for (begin, offset), following in zip(
-            self.changes[index:], [*self._starts[index + 1 :], None], strict=True
-        ):
+        for (begin, offset), following in self._stretches(index):
             at = max(begin, midnight - offset)
-            if following is None or at < following:
+            if at < following:
                 return at
         raise AssertionError("the last stretch is open")
+
+    def clock_shows(self, ordinal: int, seconds: int, *, again: bool) -> int:
+        """When the clock shows `seconds` after the midnight of a day: the first time, or the last
+        one where it does so `again`. Where it skips that time, as if it had not been set yet."""
+        wall = (ordinal - EPOCH_DAY) * DAY + seconds
+        found, skipped = [], []
+        index = max(0, bisect_right(self._starts, wall - 2 * DAY) - 1)
+        for (begin, offset), following in self._stretches(index):
+            at = wall - offset
+            if at >= following:
+                skipped.append(at)
+            elif at >= begin:
+                found.append(at)
+            else:
+                break
+        if found:
+            return max(found) if again else min(found)
+        return skipped[-1]
+
+    def _stretches(self, index: int) -> Iterator[tuple[tuple[int, int], float]]:
+        """From the one with that number on, each with its end."""
+        for number in range(index, len(self.changes)):
+            is_last = number + 1 == len(self.changes)
+            yield self.changes[number], inf if is_last else self._starts[number + 1]
 
     def month_starts(self, anchor_day: int, first_year: int, last_year: int) -> list[int]:
         """Where the periods of an anchor day begin, from January of the first year on."""
         return [
-            self.day_start(
-                date(year, month, min(anchor_day, monthrange(year, month)[1])).toordinal()
-            )
+            self.day_start(anchor_ordinal(year * 12 + month, anchor_day))
             for year in range(first_year, last_year)
-            for month in range(1, 13)
+            for month in range(12)
         ]
+
+
+def anchor_ordinal(month: int, anchor_day: int) -> int:
+    """An anchor day, or the last day, of a month counted from January of the year 0."""
+    year, index = divmod(month, 12)
+    return date(year, index + 1, min(anchor_day, monthrange(year, index + 1)[1])).toordinal()
