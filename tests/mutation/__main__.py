@@ -31,6 +31,7 @@ TESTS: Final = (
     "tests/unit/rating",
     "tests/unit/common/test_money.py",
     "tests/unit/common/test_periods.py",
+    "tests/unit/common/test_recurrence.py",
 )
 CONFIGURATION: Final = f"""
 [tool.pytest.ini_options]
