@@ -13,8 +13,9 @@ from aggregator.fold import Timed
 from aggregator.store.backfills import Backfill
 from common.bus.types import Bus, Message, Reader
 from common.contracts.control import is_control
-from common.contracts.events import decode_events, stamped_at_ms, time_ms
+from common.contracts.events import decode_events, stamped_at_ms
 from common.contracts.topics import EVENTS
+from common.events import parse_time_ms
 from common.stream.position import ORIGIN_HEADER, parse_origin
 
 READ_MESSAGES = 500
@@ -100,9 +101,11 @@ class BackfillReader:
 
 def timed_events(messages: Sequence[Message]) -> list[Timed]:
     """The events of records, each with its time and place."""
-    timed = []
+    timed: list[Timed] = []
     for message in messages:
-        stamped = stamped_at_ms(message)
-        for item, event in enumerate(decode_events(message)):
-            timed.append(Timed(event, time_ms(event, stamped), message.offset, item))
+        stamped, offset = stamped_at_ms(message), message.offset
+        timed += [
+            Timed(event, stamped if event.time is None else parse_time_ms(event.time), offset, item)
+            for item, event in enumerate(decode_events(message))
+        ]
     return timed

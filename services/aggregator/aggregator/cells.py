@@ -4,11 +4,9 @@ Sums are exact only inside `exact()`, because Python's arithmetic takes its prec
 context; the fold enters it once.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from decimal import Context, Decimal, localcontext
-from typing import Any, Final
 
 from common.aggregates import EXACT
 from common.contracts.rollups import Aggregate
@@ -38,7 +36,7 @@ class Cell:
         if other.max is not None:
             self.max = other.max if self.max is None else max(self.max, other.max)
         if other.latest is not None and other.latest_ms is not None:
-            _take_latest(self, other.latest, other.latest_ms)
+            take_latest(self, other.latest, other.latest_ms)
 
     def aggregate(self) -> Aggregate:
         """The cell as the value that leaves the fold."""
@@ -50,10 +48,6 @@ class Cell:
             latest=_decimal(self.latest),
             latest_at=None if self.latest_ms is None else instant(self.latest_ms),
         )
-
-
-Adder = Callable[[Cell, Any, int], None]
-"""(cell, value, event time in Unix ms): takes one event into the cell, its count excepted."""
 
 
 def exact() -> AbstractContextManager[Context]:
@@ -71,25 +65,7 @@ def _decimal(value: int | Decimal | None) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-def _add_nothing(cell: Cell, value: Any, at_ms: int) -> None:
-    pass
-
-
-def _add_sum(cell: Cell, value: Any, at_ms: int) -> None:
-    cell.sum = value if cell.sum is None else cell.sum + value
-
-
-def _add_min(cell: Cell, value: Any, at_ms: int) -> None:
-    if cell.min is None or value < cell.min:
-        cell.min = value
-
-
-def _add_max(cell: Cell, value: Any, at_ms: int) -> None:
-    if cell.max is None or value > cell.max:
-        cell.max = value
-
-
-def _take_latest(cell: Cell, value: Any, at_ms: int) -> None:
+def take_latest(cell: Cell, value: int | Decimal, at_ms: int) -> None:
     """The later one; of two at the same millisecond the greater, so order does not matter."""
     if (
         cell.latest is None
@@ -97,21 +73,3 @@ def _take_latest(cell: Cell, value: Any, at_ms: int) -> None:
         or (at_ms, value) > (cell.latest_ms, cell.latest)
     ):
         cell.latest, cell.latest_ms = value, at_ms
-
-
-def _add_member(cell: Cell, value: Any, at_ms: int) -> None:
-    if cell.members is None:
-        cell.members = set()
-    cell.members.add(value)
-
-
-ADDERS: Final[dict[str, Adder]] = {
-    "count": _add_nothing,
-    "sum": _add_sum,
-    "avg": _add_sum,
-    "min": _add_min,
-    "max": _add_max,
-    "latest": _take_latest,
-    "unique_count": _add_member,
-}
-"""How each aggregation takes in a value; an average is a sum beside the count."""

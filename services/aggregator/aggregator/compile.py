@@ -3,36 +3,42 @@
 Nothing of a meter's definition is looked at per event. Pure.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from aggregator.cells import ADDERS, Adder
-from aggregator.values import Reason, dimension, lookup, member, number
+from aggregator.gather import AGGREGATORS, Aggregator
+from aggregator.values import Reason, dimension, lookup, member, number, numbers
 from common.contracts.meters import Meter
 
 GROUP_BYTES: Final = 1_040
 """Bytes of JSON that the values of a group may take together: the row keys of all services hold
 the group, and PostgreSQL's index entries end at 2,704 bytes."""
 DIMENSION_BYTES: Final = 256
+KNOWN_MAX: Final = 65_536
 
 Read = Callable[[Any], int | Decimal | str | Reason]
 """From an event's data to the meter's value."""
 Group = Callable[[Any], tuple[str, ...]]
 """From an event's data to the values of the meter's dimensions, in the order of their names."""
+Reads = Callable[[Sequence[Any]], Sequence[int | Decimal | str | Reason]]
+Groups = Callable[[Sequence[Any]], list[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledMeter:
-    """A meter as the fold uses it. `names`: its dimensions, in order. `read`: None for a count,
-    which reads nothing."""
+    """A meter as the fold uses it. `names` and `paths`: its dimensions, in order. `read` and
+    `aggregator`: None for a count, which reads nothing. The plural ones do many events at once."""
 
     meter: Meter
     names: tuple[str, ...]
+    paths: tuple[str, ...]
     read: Read | None
+    reads: Reads | None
     group: Group
-    add: Adder
+    groups: Groups
+    aggregator: Aggregator | None
 
 
 Plan = Mapping[str, tuple[CompiledMeter, ...]]
@@ -50,40 +56,90 @@ def compile_meters(meters: Iterable[Meter]) -> Plan:
 def compile_meter(meter: Meter) -> CompiledMeter:
     """One meter, resolved."""
     names = tuple(sorted(meter.group_by))
+    paths = tuple(meter.group_by[name] for name in names)
+    group = _grouper(paths)
+    read, reads = _readers(meter)
     return CompiledMeter(
         meter=meter,
         names=names,
-        read=_reader(meter),
-        group=_grouper([meter.group_by[name] for name in names]),
-        add=ADDERS[meter.aggregation],
+        paths=paths,
+        read=read,
+        reads=reads,
+        group=group,
+        groups=_groupers(paths, group),
+        aggregator=AGGREGATORS.get(meter.aggregation),
     )
 
 
-def _reader(meter: Meter) -> Read | None:
+def _readers(meter: Meter) -> tuple[Read, Reads] | tuple[None, None]:
     if meter.value is None:
-        return None
-    convert: Read = member if meter.aggregation == "unique_count" else number
-    parts = tuple(meter.value.split("."))
+        return None, None
+    found = _finder(meter.value)
+    if meter.aggregation == "unique_count":
+        return (
+            lambda data: member(found(data)),
+            lambda datas: [member(found(data)) for data in datas],
+        )
+    return (
+        lambda data: number(found(data)),
+        lambda datas: numbers([found(data) for data in datas]),
+    )
+
+
+def _finder(path: str) -> Callable[[Any], Any]:
+    """What stands at a path."""
+    parts = tuple(path.split("."))
     if len(parts) > 1:
-        return lambda data: convert(lookup(data, parts))
+        return lambda data: lookup(data, parts)
     (key,) = parts
-    return lambda data: convert(data.get(key) if data.__class__ is dict else None)
+    return lambda data: data.get(key) if data.__class__ is dict else None
 
 
-def _grouper(paths: list[str]) -> Group:
+def _grouper(paths: tuple[str, ...]) -> Group:
     if not paths:
         return _no_group
     budget = min(DIMENSION_BYTES, GROUP_BYTES // len(paths))
-    split = [tuple(path.split(".")) for path in paths]
-    if len(split) == 1:
-        (parts,) = split
-        if len(parts) == 1:
-            (key,) = parts
-            return lambda data: (
-                dimension(data.get(key) if data.__class__ is dict else None, budget),
-            )
-        return lambda data: (dimension(lookup(data, parts), budget),)
-    return lambda data: tuple([dimension(lookup(data, parts), budget) for parts in split])
+    finders = [_finder(path) for path in paths]
+    if len(finders) == 1:
+        (found,) = finders
+        return lambda data: (dimension(found(data), budget),)
+    return lambda data: tuple([dimension(found(data), budget) for found in finders])
+
+
+def _groupers(paths: tuple[str, ...], group: Group) -> Groups:
+    """`group` over many events; one plain dimension is looked up in what was seen before."""
+    if len(paths) != 1:
+        return lambda datas: [group(data) for data in datas]
+    found = _finder(paths[0])
+    known = _Known(lambda text: (dimension(text, DIMENSION_BYTES),))
+
+    def groups(datas: Sequence[Any]) -> list[tuple[str, ...]]:
+        values = [found(data) for data in datas]
+        if set(map(type, values)) == {str}:
+            known.make_room(len(values))
+            return list(map(known.__getitem__, values))
+        return [(dimension(value, DIMENSION_BYTES),) for value in values]
+
+    return groups
+
+
+class _Known(dict[str, tuple[str, ...]]):
+    """The groups of texts, made once; long ones are not remembered."""
+
+    def __init__(self, make: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, text: str) -> tuple[str, ...]:
+        made = self._make(text)
+        if len(text) <= DIMENSION_BYTES:
+            self[text] = made
+        return made
+
+    def make_room(self, size: int) -> None:
+        """Forget, rather than hold many more than `KNOWN_MAX`."""
+        if len(self) + size > KNOWN_MAX and len(self) > KNOWN_MAX // 2:
+            self.clear()
 
 
 def _no_group(_: Any) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 A slot is ten seconds, named by the Unix milliseconds of its start.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -45,6 +46,8 @@ class Unreadable(NamedTuple):
 
 
 Series = dict[SeriesKey, dict[int, Cell]]
+_Bucket = tuple[tuple[str, tuple[str, ...]], int]
+"""((tenant, group), slot)"""
 
 
 @dataclass
@@ -75,8 +78,9 @@ def fold(plan: Plan, events: Iterable[Timed], into: Folded | None = None) -> Fol
             if meters is None:
                 folded.unmetered += len(batch)
                 continue
+            columns = _Columns(batch)
             for compiled in meters:
-                _fold_meter(compiled, batch, folded)
+                _fold_meter(compiled, columns, folded)
     return folded
 
 
@@ -96,25 +100,80 @@ def roll_up(slots: dict[int, Cell], width_ms: int) -> dict[int, Cell]:
     return wide
 
 
-def _fold_meter(compiled: CompiledMeter, batch: list[Timed], folded: Folded) -> None:
-    read, group, add = compiled.read, compiled.group, compiled.add
-    slug, series, unreadable = compiled.meter.slug, folded.series, folded.unreadable
-    known: dict[tuple[str, tuple[str, ...]], dict[int, Cell]] = {}
-    is_grouped = bool(compiled.names)
-    for timed in batch:
-        event, at_ms = timed.event, timed.at_ms
-        data: Any = event.data
-        value = 1 if read is None else read(data)
-        if value.__class__ is Reason:
-            unreadable.append(Unreadable(slug, timed, value))
-            continue
-        place = (event.subject, group(data) if is_grouped else ())
-        slots = known.get(place)
+class _Columns:
+    """Events of one type, by column; what meters with the same dimensions share is made once."""
+
+    def __init__(self, batch: list[Timed]) -> None:
+        self.batch = batch
+        self.data = [timed.event.data for timed in batch]
+        self.times_ms = [timed.at_ms for timed in batch]
+        self._tenants = [timed.event.subject for timed in batch]
+        self._slots = [at_ms - at_ms % SLOT_MS for at_ms in self.times_ms]
+        self._buckets: dict[tuple[str, ...], list[_Bucket]] = {}
+        self._counts: dict[tuple[str, ...], Counter[_Bucket]] = {}
+
+    def buckets(self, compiled: CompiledMeter) -> list[_Bucket]:
+        """The bucket of each event."""
+        found = self._buckets.get(compiled.paths)
+        if found is None:
+            places = zip(self._tenants, compiled.groups(self.data), strict=True)
+            found = self._buckets[compiled.paths] = list(zip(places, self._slots, strict=True))
+        return found
+
+    def counts(self, compiled: CompiledMeter) -> Counter[_Bucket]:
+        """How many events there are of each bucket."""
+        found = self._counts.get(compiled.paths)
+        if found is None:
+            found = self._counts[compiled.paths] = Counter(self.buckets(compiled))
+        return found
+
+
+def _fold_meter(compiled: CompiledMeter, columns: _Columns, folded: Folded) -> None:
+    slug, series = compiled.meter.slug, folded.series
+    aggregator = compiled.aggregator
+    cells = _Cells(slug, series)
+    if compiled.reads is None or aggregator is None:
+        for bucket, count in columns.counts(compiled).items():
+            cells.of(bucket).count += count
+        return
+    buckets, times_ms = columns.buckets(compiled), columns.times_ms
+    values = compiled.reads(columns.data)
+    if Reason in set(map(type, values)):
+        readable = []
+        for place, value in enumerate(values):
+            if isinstance(value, Reason):
+                folded.unreadable.append(Unreadable(slug, columns.batch[place], value))
+            else:
+                readable.append(place)
+        buckets = [buckets[place] for place in readable]
+        values = [values[place] for place in readable]
+        times_ms = [times_ms[place] for place in readable]
+        counts = Counter(buckets)
+    else:
+        counts = columns.counts(compiled)
+    gathered, add = aggregator.gather(buckets, values, times_ms), aggregator.add
+    for bucket, count in counts.items():
+        cell = cells.of(bucket)
+        cell.count += count
+        add(cell, gathered[bucket])
+
+
+class _Cells:
+    """The cells of one meter."""
+
+    def __init__(self, slug: str, series: Series) -> None:
+        self._slug, self._series = slug, series
+        self._slots: dict[tuple[str, tuple[str, ...]], dict[int, Cell]] = {}
+
+    def of(self, bucket: _Bucket) -> Cell:
+        """The cell of a bucket, which is made if there is none."""
+        place, slot = bucket
+        slots = self._slots.get(place)
         if slots is None:
-            slots = known[place] = series.setdefault(SeriesKey(place[0], slug, place[1]), {})
-        start = at_ms - at_ms % SLOT_MS
-        cell = slots.get(start)
+            tenant, group = place
+            slots = self._series.setdefault(SeriesKey(tenant, self._slug, group), {})
+            self._slots[place] = slots
+        cell = slots.get(slot)
         if cell is None:
-            cell = slots[start] = Cell()
-        cell.count += 1
-        add(cell, value, at_ms)
+            cell = slots[slot] = Cell()
+        return cell

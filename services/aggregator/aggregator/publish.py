@@ -1,10 +1,10 @@
 """Changed rollups to usage.rollups, after their commit.
 
-What is published is read back from the tables, so publishing again after a crash says the same
-or something newer.
+What is published is what the tables hold: as they answered when they were written or, after a
+takeover, read back. So publishing again says the same or something newer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -19,20 +19,34 @@ MEMBERS_PER_RECORD = 20_000
 """A record has to stay within the broker's limit; a slot may gain any number of members."""
 
 
-async def publish_changes(
+async def publish_stored(
     bus: Bus, part: Partition, *, after_version: int, outputs: int, headers: Headers
 ) -> None:
-    """Append every row of the shard above `after_version` and wait for the acks.
+    """Append every row of the shard above `after_version`, as the tables have it.
 
     `outputs`: partitions of usage.rollups. Raises `BusError`.
     """
     async for rollups in changed_rollups(part.connection, part.number, after_version):
-        batches: dict[int, list[Record]] = {}
-        for partition, record in records(rollups, outputs):
-            marked = msgspec.structs.replace(record, headers=record.headers + headers)
-            batches.setdefault(partition, []).append(marked)
-        await bus.append(ROLLUPS.name, batches)
-        metrics.PUBLISHED.inc(len(rollups))
+        await _publish(bus, rollups, outputs, headers)
+
+
+async def publish_changes(
+    bus: Bus, pages: Iterable[Sequence[Rollup]], *, outputs: int, headers: Headers
+) -> None:
+    """Append rollups, page by page. Raises `BusError`."""
+    for rollups in pages:
+        await _publish(bus, rollups, outputs, headers)
+
+
+async def _publish(bus: Bus, rollups: Sequence[Rollup], outputs: int, headers: Headers) -> None:
+    """Append, and wait for the acks."""
+    batches: dict[int, list[Record]] = {}
+    for partition, record in records(rollups, outputs):
+        if headers:
+            record = msgspec.structs.replace(record, headers=record.headers + headers)
+        batches.setdefault(partition, []).append(record)
+    await bus.append(ROLLUPS.name, batches)
+    metrics.PUBLISHED.inc(len(rollups))
 
 
 def records(rollups: Iterable[Rollup], outputs: int) -> Iterator[tuple[int, Record]]:

@@ -5,6 +5,7 @@ at the meter.
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import Enum
 from functools import lru_cache
@@ -61,6 +62,13 @@ def number(value: Any) -> int | Decimal | Reason:
     if kind is str:
         return _fitting(Decimal(value)) if _NUMBER.fullmatch(value) else Reason.not_a_number
     return Reason.not_a_number
+
+
+def numbers(values: list[Any]) -> Sequence[int | Decimal | Reason]:
+    """`number` of each; integers that all fit are left as they are."""
+    if set(map(type, values)) == {int} and min(values) > -_BOUND and max(values) < _BOUND:
+        return values
+    return [number(value) for value in values]
 
 
 def member(value: Any) -> str | Reason:

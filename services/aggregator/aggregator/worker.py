@@ -11,9 +11,10 @@ from typing import Any
 
 from aggregator import metrics
 from aggregator.backfill import BackfillReader, Chunk, timed_events
+from aggregator.changed import Changes
 from aggregator.compile import CompiledMeter, Plan, compile_meters
 from aggregator.fold import Folded, SeriesKey, fold
-from aggregator.publish import publish_changes
+from aggregator.publish import publish_changes, publish_stored
 from aggregator.store import backfills, meters, rollups, unreadable
 from aggregator.store.backfills import Backfill
 from common.bus.types import Bus, Message
@@ -34,12 +35,14 @@ class ShardState:
     next_offset      where the next step begins.
     version          of the last change; stored_versions is what the database has.
     emitted_version  published up to here.
+    changes          what was written after it.
     """
 
     next_offset: int
     version: int
     emitted_version: int
     stored_versions: tuple[int, int]
+    changes: Changes
     revision: int = -1
     plan: Plan = field(default_factory=dict)
     meters: dict[str, CompiledMeter] = field(default_factory=dict)
@@ -76,10 +79,19 @@ class AggregatorStage:
         await self._drop_reader(part.number)
         await rollups.prepare(part.connection)
         versions = await rollups.shard_versions(part.connection, part.number)
-        state = part.state = ShardState(part.next_offset, *versions, stored_versions=versions)
+        state = part.state = ShardState(
+            part.next_offset, *versions, stored_versions=versions, changes=Changes(part.number)
+        )
         self._start_backfill(state, await backfills.open_backfill(part.connection, part.number))
         if state.version > state.emitted_version:
-            await self._publish(part, state)
+            await publish_stored(
+                self._bus,
+                part,
+                after_version=state.emitted_version,
+                outputs=self._outputs,
+                headers=traceparent_headers(),
+            )
+            state.emitted_version = state.version
         part.emitted(part.next_offset)
 
     async def apply(self, tx: Any, part: Partition, messages: list[Message]) -> Any:
@@ -172,7 +184,9 @@ class AggregatorStage:
                 series=folded.series,
                 ids=state.series,
             )
-            for table, rows in written.items():
+            keys = {state.series[key]: key for key in folded.series}
+            state.changes.add(written, state.version, keys)
+            for table, rows in written.rows.items():
                 metrics.ROWS.labels(table).inc(rows)
         if folded.unreadable:
             await unreadable.note(tx, part.number, folded.unreadable, state.meters)
@@ -180,16 +194,16 @@ class AggregatorStage:
                 metrics.UNREADABLE.labels(item.reason.name).inc()
 
     async def _publish(self, part: Partition, state: ShardState) -> None:
-        version = state.version
         with span("aggregator.publish", links=state.links):
             await publish_changes(
                 self._bus,
-                part,
-                after_version=state.emitted_version,
+                state.changes.pages(state.meters),
                 outputs=self._outputs,
                 headers=traceparent_headers(),
             )
-        state.emitted_version, state.emitted_at, state.links = version, time.monotonic(), []
+        state.changes = Changes(part.number)
+        state.emitted_version = state.version
+        state.emitted_at, state.links = time.monotonic(), []
 
     def _start_backfill(self, state: ShardState, backfill: Backfill | None) -> None:
         state.backfill, state.chunk, state.reader = backfill, None, None

@@ -6,6 +6,7 @@ a key changing its shard.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -58,6 +59,7 @@ def shard_of(key: str | bytes) -> int:
     return blake2b(data, digest_size=1).digest()[0]
 
 
+@lru_cache(maxsize=16_384)
 def partition_for(key: str | bytes, partitions: int) -> int:
     """The partition of `key` in a topic of `partitions` partitions."""
     if partitions < 1 or SHARDS % partitions:

@@ -8,18 +8,38 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import asyncpg
 import msgspec
 
 from aggregator.cells import Cell, instant
 from aggregator.compile import CompiledMeter
 from aggregator.fold import DAY_MS, HOUR_MS, Series, SeriesKey, roll_up
+from common.contracts.rollups import Aggregate
 
 TABLES: Final = ("slots", "hours", "days")
 
 _VALUES = "count, sum, min, max, latest, latest_at"
 _WHOLE: Final = 2**63
+
+
+class Row(NamedTuple):
+    """A row of a rollup table, as it is now."""
+
+    series: int
+    bucket: datetime
+    value: Aggregate
+
+
+class Written(NamedTuple):
+    """What a step wrote: how many rows by table, and what its hours and slots now hold.
+    `members`: those that are new, as (series, slot, member)."""
+
+    rows: dict[str, int]
+    hours: list[Row]
+    slots: list[Row]
+    members: list[tuple[int, datetime, str]]
 
 
 async def prepare(connection: Any) -> None:
@@ -105,20 +125,17 @@ def identity(key: SeriesKey) -> bytes:
 
 async def write(
     tx: Any, *, shard: int, version: int, series: Series, ids: dict[SeriesKey, int]
-) -> dict[str, int]:
-    """Add what was folded to the rows of `shard`, stamping them with `version`. Returns how many
-    rows of each table were written."""
+) -> Written:
+    """Add what was folded to the rows of `shard`, stamping them with `version`."""
     grains = _staged(series, ids)
     for staged in grains:
         staged.sort(key=_place)
     await tx.copy_records_to_table(
         "staged", records=chain.from_iterable(grains), schema_name="pg_temp"
     )
-    written = {}
-    for grain, table in enumerate(TABLES):
-        await tx.execute(_UPSERTS[table], grain, shard, version)
-        written[table] = len(grains[grain])
-    hours = grains[TABLES.index("hours")]
+    slots = [_row(one) for one in await tx.fetch(_UPSERT_SLOTS, shard, version)]
+    hours = [_row(one) for one in await tx.fetch(_UPSERT_HOURS, shard, version)]
+    await tx.execute(_UPSERT_DAYS, shard, version)
     await tx.execute(
         """
         INSERT INTO aggregator.unpublished (shard, version, series, hours)
@@ -126,32 +143,57 @@ async def write(
         """,
         shard,
         version,
-        [row[1] for row in hours],
-        [row[2] for row in hours],
+        [row.series for row in hours],
+        [row.bucket for row in hours],
     )
+    rows = dict(zip(TABLES, map(len, grains), strict=True))
+    return Written(rows, hours, slots, await _write_members(tx, shard, version, series, ids))
+
+
+async def _write_members(
+    tx: Any, shard: int, version: int, series: Series, ids: dict[SeriesKey, int]
+) -> list[tuple[int, datetime, str]]:
     members = sorted(_members(series, ids))
-    if members:
-        await tx.copy_records_to_table("staged_members", records=members, schema_name="pg_temp")
-        await tx.execute(
-            """
-            INSERT INTO aggregator.members (series, bucket, shard, member, version)
-            SELECT series, bucket, $1, member, $2
-            FROM staged_members
-            ORDER BY series, bucket, member
-            ON CONFLICT (series, bucket, shard, member) DO NOTHING
-            """,
-            shard,
-            version,
-        )
-    return written
+    if not members:
+        return []
+    await tx.copy_records_to_table("staged_members", records=members, schema_name="pg_temp")
+    fresh = await tx.fetch(
+        """
+        INSERT INTO aggregator.members (series, bucket, shard, member, version)
+        SELECT series, bucket, $1, member, $2
+        FROM staged_members
+        ORDER BY series, bucket, member
+        ON CONFLICT (series, bucket, shard, member) DO NOTHING
+        RETURNING series, bucket, encode(member, 'hex') AS member
+        """,
+        shard,
+        version,
+    )
+    return [(row["series"], row["bucket"], row["member"]) for row in fresh]
 
 
-def _upsert(table: str) -> str:
+def _row(row: asyncpg.Record) -> Row:
+    series, bucket, count, total, least, greatest, latest, latest_at = row
+    return Row(
+        series,
+        bucket,
+        Aggregate(
+            count=count,
+            sum=total,
+            min=least,
+            max=greatest,
+            latest=latest,
+            latest_at=latest_at,
+        ),
+    )
+
+
+def _upsert(grain: int, table: str) -> str:
     return f"""
         INSERT INTO aggregator.{table} AS known (series, bucket, shard, {_VALUES}, version)
-        SELECT series, bucket, $2, count, coalesce(sum, whole), min, max, latest, latest_at, $3
+        SELECT series, bucket, $1, count, coalesce(sum, whole), min, max, latest, latest_at, $2
         FROM staged
-        WHERE grain = $1
+        WHERE grain = {grain}
         ON CONFLICT (series, bucket, shard) DO UPDATE
         SET count = known.count + excluded.count,
             sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
@@ -168,7 +210,10 @@ def _upsert(table: str) -> str:
         """
 
 
-_UPSERTS: Final = {table: _upsert(table) for table in TABLES}
+_NOW: Final = f"RETURNING series, bucket, {_VALUES}"
+_UPSERT_SLOTS: Final = _upsert(0, "slots") + _NOW
+_UPSERT_HOURS: Final = _upsert(1, "hours") + _NOW
+_UPSERT_DAYS: Final = _upsert(2, "days")
 
 
 async def _known_series(tx: Any, identities: list[bytes]) -> dict[bytes, int]:
