@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ingest.packed.blocks import ID_BYTES, Block, Indices, Numbers, split_hashes
-from ingest.packed.keys import BLOCKS_MAX, KEY_BYTES, Keys
+from ingest.packed.keys import BLOCKS_MAX, Keys
 from ingest.store.ledger_blocks import Address, Group, Later
 
 _ADDRESS_BYTES: Final = 200
@@ -33,7 +33,7 @@ class Day:
 
     @property
     def bytes_(self) -> int:
-        return len(self.keys) * KEY_BYTES + len(self.addresses) * _ADDRESS_BYTES
+        return self.keys.bytes_ + len(self.addresses) * _ADDRESS_BYTES
 
     def add(self, address: Address, high: Numbers) -> None:
         """Add a block with its sorted identities."""
