@@ -13,14 +13,17 @@ import msgspec
 
 from common.contracts.received import (
     DIGEST_BYTES,
+    NODE_MADE,
     Envelope,
+    EventColumns,
     ReceivedEvent,
     ReceivedReject,
     identity_of,
 )
 from common.contracts.topics import shard_of
 from common.events import REASONS
-from ingest.ledger import Claim, Verdict
+from ingest.claims import Claims, Part
+from ingest.ledger import Verdict
 from ingest.sequence import Place
 
 
@@ -70,10 +73,11 @@ class Tally(msgspec.Struct):
 
 
 class Decision(msgspec.Struct):
-    """`fresh`: the events to emit, by arrival. `replays`: the new state of dead events."""
+    """`fresh`: the numbers of the events to emit, ascending, by arrival. `replays`: the new state
+    of dead events."""
 
     tally: Tally
-    fresh: list[list[ReceivedEvent]]
+    fresh: list[Sequence[int]]
     dead: list[DeadEvent]
     replays: dict[int, str]
 
@@ -89,29 +93,28 @@ def digest_of(element: ReceivedEvent | ReceivedReject) -> bytes:
     return blake2b(element.raw, digest_size=DIGEST_BYTES).digest()
 
 
-def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> list[Claim]:
-    """The events that the ledger has to judge: new in their node's sequence, if they have one,
-    and not identified by it."""
-    found: list[Claim] = []
-    for arrival, what in zip(arrivals, places, strict=True):
-        envelope = arrival.envelope
-        new = None if what is None else _new_places(envelope, what)
+def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> Claims:
+    """The events that the ledger has to judge, with a part for each arrival: new in their node's
+    sequence, if they have one, and not identified by it."""
+    return Claims([_claimed(arrival, what) for arrival, what in zip(arrivals, places, strict=True)])
+
+
+def _claimed(arrival: Arrival, what: Places) -> Part:
+    envelope = arrival.envelope
+    events = EventColumns.of(envelope.events)
+    if what is None and envelope.batch is None:
         # The sources of an envelope lie in its key's shard; in a batch the key is the node's.
-        shard = _shards(envelope.key) if envelope.batch is None else None
-        for number, event in enumerate(envelope.events):
-            if event.is_node_made or (new is not None and event.place not in new):
-                continue
-            claim = Claim(
-                event.day,
-                event.identity,
-                event.digest,
-                arrival.offset,
-                number,
-                event.is_stamped,
-                shard if shard is not None else _shards(_named.decode(event.raw).source),
-            )
-            found.append(claim)
-    return found
+        return Part(arrival.offset, events, None, _shards(envelope.key))
+    if all(flags & NODE_MADE for flags in events.flags):
+        return Part(arrival.offset, events, (), 0)
+    new = None if what is None else _new_places(envelope, what)
+    numbers = [
+        number
+        for number, event in enumerate(events)
+        if not event.is_node_made and (new is None or event.place in new)
+    ]
+    shards = [_shards(_named.decode(events.raw(number)).source) for number in numbers]
+    return Part(arrival.offset, events, numbers, shards)
 
 
 def first_replays(arrivals: Sequence[Arrival], replaying: set[int]) -> list[Arrival]:
@@ -133,17 +136,34 @@ def first_replays(arrivals: Sequence[Arrival], replaying: set[int]) -> list[Arri
 def decide(
     arrivals: Sequence[Arrival],
     places: Sequence[Places],
-    verdicts: Mapping[tuple[int, int], Verdict],
+    asked: Claims,
+    judged: Sequence[Verdict],
 ) -> Decision:
-    """The decision of a step. `verdicts`: the ledger's, by (offset, number) of each claim."""
+    """The decision of a step. `judged`: the ledger's verdicts on what was `asked`."""
     decision = Decision(Tally(), [], [], {})
-    for arrival, what in zip(arrivals, places, strict=True):
-        if arrival.envelope.replay_of is None:
-            fresh = _decide_envelope(decision, arrival, what, verdicts)
+    for arrival, what, (first, end) in zip(arrivals, places, asked.spans, strict=True):
+        verdicts = judged[first:end]
+        if arrival.envelope.replay_of is not None:
+            fresh: Sequence[int] = _decide_replay(decision, arrival, verdicts)
+        elif is_plain(arrival, what, verdicts):
+            fresh = _decide_plain(decision, arrival, verdicts)
         else:
-            fresh = _decide_replay(decision, arrival, verdicts)
+            by_number = dict(zip(asked.numbers[first:end].tolist(), verdicts, strict=True))
+            fresh = _decide_envelope(decision, arrival, what, by_number)
         decision.fresh.append(fresh)
     return decision
+
+
+def is_plain(arrival: Arrival, what: Places, verdicts: Sequence[Verdict]) -> bool:
+    """Whether nothing is special about an envelope: it has nothing to park, and all its events
+    have verdicts or all are new in their node's sequence and identified by it. Most are so, and
+    are decided without looking at each event."""
+    envelope = arrival.envelope
+    if envelope.rejects or Verdict.CONFLICT in verdicts:
+        return False
+    if what is None:
+        return len(verdicts) == len(envelope.events)
+    return not verdicts and what.count(Place.NEW) == len(what)
 
 
 def decided_places(arrival: Arrival, taken: Sequence[tuple[int, int]]) -> Places:
@@ -159,30 +179,60 @@ def decided_places(arrival: Arrival, taken: Sequence[tuple[int, int]]) -> Places
     ]
 
 
-def decided_fresh(
-    arrival: Arrival, what: Places, held: Container[tuple[int, int]]
-) -> list[ReceivedEvent]:
-    """The events of an arrival that were found fresh. `held`: (offset, number) of the claims
-    whose origin the ledger holds."""
+def decided_fresh(arrival: Arrival, what: Places, held: Container[int]) -> list[int]:
+    """The numbers of the events of an arrival that were found fresh. `held`: the numbers of the
+    claims whose origin the ledger holds."""
     new = None if what is None else _new_places(arrival.envelope, what)
     return [
-        event
+        number
         for number, event in enumerate(arrival.envelope.events)
-        if (arrival.offset, number) in held
-        or (event.is_node_made and new is not None and event.place in new)
+        if number in held or (event.is_node_made and new is not None and event.place in new)
     ]
+
+
+def raws_by_output(
+    events: Sequence[ReceivedEvent], numbers: Sequence[int], outputs: int
+) -> dict[int, list[bytes]]:
+    """The client's bytes of the events with the `numbers`, by their partition of `outputs`."""
+    if not numbers:
+        return {}
+    columns = EventColumns.of(events)
+    shards = columns.shards
+    if len(numbers) == len(columns):
+        raws = columns.raws()
+    else:
+        raws = [columns.raw(number) for number in numbers]
+    if shards.count(shards[0]) == len(shards):
+        return {shards[0] % outputs: raws}
+    found: dict[int, list[bytes]] = {}
+    for number, raw in zip(numbers, raws, strict=True):
+        found.setdefault(shards[number] % outputs, []).append(raw)
+    return found
+
+
+def _decide_plain(
+    decision: Decision, arrival: Arrival, verdicts: Sequence[Verdict]
+) -> Sequence[int]:
+    events = len(arrival.envelope.events)
+    duplicates = verdicts.count(Verdict.DUPLICATE)
+    decision.tally.received += events
+    decision.tally.counted += events - duplicates
+    decision.tally.duplicates += duplicates
+    if not duplicates:
+        return range(events)
+    return [number for number, verdict in enumerate(verdicts) if verdict is Verdict.FRESH]
 
 
 def _decide_envelope(
     decision: Decision,
     arrival: Arrival,
     what: Places,
-    verdicts: Mapping[tuple[int, int], Verdict],
-) -> list[ReceivedEvent]:
+    verdicts: Mapping[int, Verdict],
+) -> list[int]:
     envelope, tally = arrival.envelope, decision.tally
     tally.received += envelope.count
     place_of = _places_by_number(envelope, what)
-    fresh: list[ReceivedEvent] = []
+    fresh: list[int] = []
     for reject in envelope.rejects:
         if place_of.get(reject.place) is Place.TAKEN:
             tally.duplicates += 1
@@ -190,7 +240,7 @@ def _decide_envelope(
             _park(decision, arrival, reject, _sequence_reason(place_of.get(reject.place)))
     for number, event in enumerate(envelope.events):
         place = place_of.get(event.place, Place.NEW)
-        verdict = verdicts.get((arrival.offset, number), Verdict.FRESH)
+        verdict = verdicts.get(number, Verdict.FRESH)
         if place is Place.TAKEN or (place is Place.NEW and verdict is Verdict.DUPLICATE):
             tally.duplicates += 1
         elif place is not Place.NEW:
@@ -199,24 +249,21 @@ def _decide_envelope(
             _park(decision, arrival, event, "identity_conflict")
         else:
             tally.counted += 1
-            fresh.append(event)
+            fresh.append(number)
     return fresh
 
 
-def _decide_replay(
-    decision: Decision, arrival: Arrival, verdicts: Mapping[tuple[int, int], Verdict]
-) -> list[ReceivedEvent]:
+def _decide_replay(decision: Decision, arrival: Arrival, verdicts: Sequence[Verdict]) -> list[int]:
     """A dead event comes back: it was received and parked before, so it only changes sides."""
     envelope, tally = arrival.envelope, decision.tally
     if envelope.replay_of is None or not envelope.events:
         return []
-    event = envelope.events[0]
-    match verdicts[arrival.offset, 0]:
+    match verdicts[0]:
         case Verdict.FRESH:
             decision.replays[envelope.replay_of] = "replayed"
             tally.parked -= 1
             tally.counted += 1
-            return [event]
+            return [0]
         case Verdict.DUPLICATE:
             decision.replays[envelope.replay_of] = "duplicate"
             tally.parked -= 1

@@ -14,7 +14,6 @@ from common import telemetry
 from common.bus.types import Bus, BusError, Message, Record
 from common.contracts.control import is_control, tick_record
 from common.contracts.events import events_record
-from common.contracts.received import ReceivedEvent
 from common.contracts.topics import EVENTS, RECEIVED
 from common.stream.position import origin_header
 from common.stream.processor import Partition
@@ -29,6 +28,7 @@ from ingest.dedupe import (
     decided_fresh,
     decided_places,
     first_replays,
+    raws_by_output,
 )
 from ingest.ledger import Ledger
 from ingest.placement import place_batches
@@ -107,8 +107,7 @@ class Deduper:
             places = await place_batches(tx, part.number, arrivals)
             wanted = claims(arrivals, places)
             judged = await self._ledger.admit(tx, part.number, wanted)
-            verdicts = {(c.offset, c.number): v for c, v in zip(wanted, judged, strict=True)}
-            decision = decide(arrivals, places, verdicts)
+            decision = decide(arrivals, places, wanted, judged)
             if decision.dead:
                 await dead_events.park(tx, part.number, decision.dead)
             if decision.replays:
@@ -144,10 +143,8 @@ class Deduper:
         ids = [a.envelope.replay_of for a in arrivals if a.envelope.replay_of is not None]
         return await dead_events.lock_replaying(tx, ids) if ids else set()
 
-    async def _decided(
-        self, part: Partition, arrivals: Sequence[Arrival]
-    ) -> list[list[ReceivedEvent]]:
-        """The fresh events of arrivals that were decided before."""
+    async def _decided(self, part: Partition, arrivals: Sequence[Arrival]) -> list[Sequence[int]]:
+        """The numbers of the fresh events of arrivals that were decided before."""
         if not arrivals:
             return []
         async with part.connection.transaction():
@@ -157,21 +154,22 @@ class Deduper:
             places = [decided_places(a, taken.get(a.offset, ())) for a in arrivals]
             wanted = claims(arrivals, places)
             held = await self._ledger.decided(part.connection, part.number, wanted)
-        origins = {(c.offset, c.number) for c, own in zip(wanted, held, strict=True) if own}
+        numbers = wanted.numbers.tolist()
         return [
-            decided_fresh(arrival, what, origins)
-            for arrival, what in zip(arrivals, places, strict=True)
+            decided_fresh(
+                arrival, what, {n for n, own in zip(numbers[a:b], held[a:b], strict=True) if own}
+            )
+            for arrival, what, (a, b) in zip(arrivals, places, wanted.spans, strict=True)
         ]
 
     def _records(
-        self, partition: int, arrivals: Sequence[Arrival], fresh: Sequence[list[ReceivedEvent]]
+        self, partition: int, arrivals: Sequence[Arrival], fresh: Sequence[Sequence[int]]
     ) -> Outputs:
-        """The records of fresh events; the same for the same events, however often it is asked."""
+        """The records of fresh events, which are named by their numbers; the same for the same
+        events, however often it is asked."""
         outputs: Outputs = {}
-        for arrival, events in zip(arrivals, fresh, strict=True):
-            raws: dict[int, list[bytes]] = {}
-            for event in events:
-                raws.setdefault(event.shard % self._outputs, []).append(event.raw)
+        for arrival, numbers in zip(arrivals, fresh, strict=True):
+            raws = raws_by_output(arrival.envelope.events, numbers, self._outputs)
             for output in sorted(raws):
                 outputs.setdefault(output, []).append(
                     events_record(

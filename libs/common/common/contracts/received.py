@@ -13,7 +13,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from itertools import accumulate, pairwise
+from typing import Final, overload
 
 import msgspec
 
@@ -26,6 +27,9 @@ IDENTITY_BYTES: Final = 16
 DIGEST_BYTES: Final = 8
 DAY_MS: Final = 86_400_000
 COUNT_HEADER: Final = "count"
+
+_INT32: Final = struct.Struct("<i")
+_UINT32: Final = struct.Struct("<I")
 
 STAMPED: Final = 1
 """The event's time is not the client's but a receipt: here, or at the collector it came by."""
@@ -56,6 +60,81 @@ class ReceivedEvent(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_node_made(self) -> bool:
         return bool(self.flags & NODE_MADE)
+
+
+class EventColumns(Sequence[ReceivedEvent]):
+    """The events of a decoded envelope, as the columns they came in: an event is made when it is
+    asked for. Columns are packed as in the index; event `i` is `value[bounds[i] : bounds[i + 1]]`.
+    """
+
+    __slots__ = ("bounds", "days", "digests", "flags", "identities", "places", "shards", "value")
+
+    def __init__(
+        self,
+        *,
+        value: bytes,
+        bounds: Sequence[int],
+        identities: bytes,
+        digests: bytes,
+        days: bytes,
+        shards: bytes,
+        flags: bytes,
+        places: bytes,
+    ) -> None:
+        self.value, self.bounds = value, bounds
+        self.identities, self.digests, self.days = identities, digests, days
+        self.shards, self.flags, self.places = shards, flags, places
+
+    @classmethod
+    def of(cls, events: Sequence[ReceivedEvent]) -> "EventColumns":
+        """The columns of `events`, with a value of their bytes alone."""
+        if isinstance(events, EventColumns):
+            return events
+        n = len(events)
+        return cls(
+            value=b"".join([event.raw for event in events]),
+            bounds=list(accumulate([len(event.raw) for event in events], initial=0)),
+            identities=b"".join([event.identity for event in events]),
+            digests=b"".join([event.digest for event in events]),
+            days=struct.pack(f"<{n}i", *[event.day for event in events]),
+            shards=bytes([event.shard for event in events]),
+            flags=bytes([event.flags for event in events]),
+            places=struct.pack(f"<{n}I", *[event.place for event in events]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+    @overload
+    def __getitem__(self, at: int) -> ReceivedEvent: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ReceivedEvent]: ...
+    def __getitem__(self, at: int | slice) -> ReceivedEvent | list[ReceivedEvent]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        at = range(len(self.flags))[at]
+        return ReceivedEvent(
+            self.identities[at * IDENTITY_BYTES : (at + 1) * IDENTITY_BYTES],
+            self.digests[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES],
+            _INT32.unpack_from(self.days, at * 4)[0],
+            self.shards[at],
+            _UINT32.unpack_from(self.places, at * 4)[0],
+            self.flags[at],
+            self.raw(at),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def raw(self, at: int) -> bytes:
+        """The client's bytes of event `at`."""
+        return self.value[self.bounds[at] : self.bounds[at + 1]]
+
+    def raws(self) -> list[bytes]:
+        """The client's bytes of all events."""
+        return [self.value[first:end] for first, end in pairwise(self.bounds)]
 
 
 class ReceivedReject(msgspec.Struct, frozen=True, gc=False):
@@ -225,33 +304,24 @@ def count_of(message: Message) -> int:
     return int(header) if header is not None and header.isdigit() else 0
 
 
-def _unpack_events(index: _Index, value: bytes, at: int) -> tuple[list[ReceivedEvent], int]:
+def _unpack_events(index: _Index, value: bytes, at: int) -> tuple[EventColumns, int]:
     n = len(index.flags)
-    try:
-        days = struct.unpack(f"<{n}i", index.days)
-        places = struct.unpack(f"<{n}I", index.places)
-        lengths = struct.unpack(f"<{n}I", index.lengths)
-    except struct.error as error:
-        raise ValueError(f"the columns of the index differ in length: {error}") from error
-    identities, digests = index.identities, index.digests
-    if (len(identities), len(digests), len(index.shards)) != (n * 16, n * 8, n):
+    sizes = [len(column) for column in (index.identities, index.digests, index.shards)]
+    sizes += [len(column) for column in (index.days, index.places, index.lengths)]
+    if sizes != [n * IDENTITY_BYTES, n * DIGEST_BYTES, n, n * 4, n * 4, n * 4]:
         raise ValueError("the columns of the index differ in length")
-    events = []
-    for i in range(n):
-        end = at + lengths[i]
-        events.append(
-            ReceivedEvent(
-                identities[i * 16 : i * 16 + 16],
-                digests[i * 8 : i * 8 + 8],
-                days[i],
-                index.shards[i],
-                places[i],
-                index.flags[i],
-                value[at:end],
-            )
-        )
-        at = end
-    return events, at
+    bounds = list(accumulate(struct.unpack(f"<{n}I", index.lengths), initial=at))
+    events = EventColumns(
+        value=value,
+        bounds=bounds,
+        identities=index.identities,
+        digests=index.digests,
+        days=index.days,
+        shards=index.shards,
+        flags=index.flags,
+        places=index.places,
+    )
+    return events, bounds[-1]
 
 
 def _not_this_version(index: bytes, error: Exception) -> Exception:

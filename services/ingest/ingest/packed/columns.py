@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ingest.claims import Claims
 from ingest.ledger import Claim
-from ingest.packed.blocks import INDEX_BITS, Block, Numbers, split_hashes
+from ingest.packed.blocks import INDEX_BITS, Block, split_hashes
 
 
 class Columns(NamedTuple):
@@ -22,22 +23,20 @@ class Columns(NamedTuple):
 
 def columns_of(claims: Sequence[Claim], partition: int, groups: int) -> Columns:
     """The columns of `claims` from input `partition`, with `groups` groups."""
-    days, identities, digests, offsets, numbers, stamped, shards = zip(*claims, strict=True)
-    high, low = split_hashes(b"".join(identities))
+    if isinstance(claims, Claims):
+        identities, digests = claims.identities, claims.digests
+        days, offsets, numbers = claims.days, claims.offsets, claims.numbers
+        stamped, shards = claims.stamped, claims.shards
+    else:
+        of_each = list(zip(*claims, strict=True))
+        identities, digests = b"".join(of_each[1]), b"".join(of_each[2])
+        days, offsets, numbers, stamped, shards = (np.array(of_each[n]) for n in (0, 3, 4, 5, 6))
+    high, low = split_hashes(identities)
     rows = Block(
         high,
         low,
-        np.array(offsets, np.int64),
-        (np.array(numbers, np.uint32) | np.uint32(partition << INDEX_BITS)),
-        _digests(b"".join(digests)),
+        offsets.astype(np.int64),
+        numbers.astype(np.uint32) | np.uint32(partition << INDEX_BITS),
+        np.frombuffer(digests, "<u8").astype(np.uint64),
     )
-    return Columns(
-        rows,
-        np.array(days, np.int64),
-        np.array(shards, np.int64) % groups,
-        np.array(stamped, np.bool_),
-    )
-
-
-def _digests(digests: bytes) -> Numbers:
-    return np.frombuffer(digests, "<u8").astype(np.uint64)
+    return Columns(rows, days.astype(np.int64), shards.astype(np.int64) % groups, stamped)
