@@ -86,11 +86,17 @@ Places = Sequence[Place] | None
 """What each element of a batch's envelope is, in the order of the request; None: no batch."""
 
 
-def digest_of(element: ReceivedEvent | ReceivedReject) -> bytes:
-    """What tells two elements with one sequence number apart."""
-    if isinstance(element, ReceivedEvent):
-        return element.digest
-    return blake2b(element.raw, digest_size=DIGEST_BYTES).digest()
+def digests_of(envelope: Envelope) -> list[bytes]:
+    """What tells two elements with one sequence number apart, in the order of the request."""
+    if not envelope.rejects:
+        digests = EventColumns.of(envelope.events).digests
+        return [digests[at : at + DIGEST_BYTES] for at in range(0, len(digests), DIGEST_BYTES)]
+    return [
+        element.digest
+        if isinstance(element, ReceivedEvent)
+        else blake2b(element.raw, digest_size=DIGEST_BYTES).digest()
+        for element in envelope.elements()
+    ]
 
 
 def claims(arrivals: Sequence[Arrival], places: Sequence[Places]) -> Claims:
@@ -105,7 +111,7 @@ def _claimed(arrival: Arrival, what: Places) -> Part:
     if what is None and envelope.batch is None:
         # The sources of an envelope lie in its key's shard; in a batch the key is the node's.
         return Part(arrival.offset, events, None, _shards(envelope.key))
-    if all(flags & NODE_MADE for flags in events.flags):
+    if all(map(NODE_MADE.__and__, events.flags)):
         return Part(arrival.offset, events, (), 0)
     new = None if what is None else _new_places(envelope, what)
     numbers = [

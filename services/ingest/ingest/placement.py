@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from common.contracts.received import DAY_MS, Batch
-from ingest.dedupe import Arrival, Places, digest_of
+from ingest.dedupe import Arrival, Places, digests_of
 from ingest.sequence import NodeSequence, place, runs
 from ingest.store import nodes
 
@@ -41,13 +41,13 @@ class _Step:
             return None
         key = _key(batch)
         before = self._sequences.get(key, NodeSequence())
-        elements = list(arrival.envelope.elements())
-        digests = [digest_of(element) for element in elements]
-        first_seq = batch.first_seq + (elements[0].place if elements else 0)
+        digests = digests_of(arrival.envelope)
+        element = next(arrival.envelope.elements(), None)
+        first_seq = batch.first_seq + (element.place if element else 0)
         own = self._digests.setdefault(key, {})
         known = own
-        if elements and first_seq < before.next_seq:
-            last_seq = first_seq + len(elements) - 1
+        if digests and first_seq < before.next_seq:
+            last_seq = first_seq + len(digests) - 1
             known = await nodes.load_digests(self._tx, key, first_seq, last_seq) | own
         after, places = place(before, first_seq, digests, known)
         for first, last in runs(places):

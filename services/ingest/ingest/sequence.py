@@ -52,6 +52,9 @@ def place(
         return state, []
     after = _take(state, first_seq, first_seq + len(digests) - 1)
     bearable = len(after.gaps) <= max(GAPS_MAX, len(state.gaps))
+    if first_seq >= state.next_seq:  # nothing of it was there before
+        new = Place.NEW if bearable else Place.TOO_MANY_GAPS
+        return (after if bearable else state), [new] * len(digests)
     places = []
     for seq, digest in enumerate(digests, first_seq):
         if not state.is_taken(seq):
