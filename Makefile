@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test power-loss up down status logs doctor lint format reference clean-stack
+.PHONY: help demo test power-loss offline-day up down status logs doctor lint format reference clean-stack
 
 BIN := .venv/bin
 LIBRARIES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml tools/*/pyproject.toml))
@@ -16,6 +16,8 @@ MINUTES ?=
 FAULTS ?=
 NAME ?=
 SCALE ?= 5
+HOURS ?= 24
+MB_PER_HOUR ?= 50
 
 help: ## this list
 	@echo "Tollgate: meters, rates, invoices and throttles what tenants use."
@@ -69,6 +71,10 @@ logs: $(INSTALLED) ## the ends of all logs (NAME=aggregator for one, FOLLOW=1 to
 
 doctor: $(INSTALLED) ## which servers this machine would get, and why
 	@$(BIN)/tollgate-stack doctor
+
+offline-day: $(INSTALLED) ## an edge comes back after a day without the centre (HOURS=24 MB_PER_HOUR=50)
+	@TOLLGATE_OFFLINE_HOURS=$(HOURS) TOLLGATE_OFFLINE_MB_PER_HOUR=$(MB_PER_HOUR) \
+	  $(BIN)/python -m pytest -s tests/e2e/test_offline_day.py
 
 power-loss: $(INSTALLED) ## cut the power after each system call of a collector's files (SCALE=20 for longer lives)
 	@TOLLGATE_POWER_LOSS_SCALE=$(SCALE) $(BIN)/python -m pytest -s tests/simulation/power_loss

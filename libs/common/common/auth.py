@@ -1,6 +1,6 @@
 """Who may call what: every route names the scope it needs through `scope`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
@@ -60,8 +60,9 @@ def scope(name: str) -> Any:
     return Depends(_checker(name))
 
 
-def _checker(name: str) -> Callable[[HTTPConnection], None]:
-    def check_scope(connection: HTTPConnection) -> None:
+def _checker(name: str) -> Callable[[HTTPConnection], Awaitable[None]]:
+    # A coroutine: FastAPI would run a plain function in a thread, for each request.
+    async def check_scope(connection: HTTPConnection) -> None:
         settings = connection.app.state.settings
         check(connection.headers.get("authorization"), settings.auth_tokens, name)
 

@@ -1,9 +1,10 @@
 """In which order the spool is sent when there is more than can leave at once. Pure.
 
 After an outage new usage must not wait behind hours of old usage: decisions are made from it. So
-what waits is cut in two: the *backlog*, oldest first, and the *fresh* events behind the cut; their
-batches take turns. To the centre the backlog is a gap in the sequence that is known, and that
-closes from its lower end. What was taken beyond the backlog is remembered as *ahead*.
+what waits is cut in two: the *backlog*, oldest first, and the *fresh* events behind the cut, which
+are the newest and all that come. Their batches take turns. To the centre the backlog is a gap in
+the sequence that is known, and that closes from its lower end. What was taken beyond the backlog is
+remembered as *ahead*.
 
     1 .. acked_seq | backlog ... | ahead | backlog ... | ahead | fresh ... next_seq - 1
                      waiting       taken   waiting       taken   waiting
@@ -16,7 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BEHIND_EVENTS = 5_000
-"""Fresh events that may wait in order, less than a second's work; more of them are backlog."""
+"""So many may wait in order, less than a second's work; with more of them there is a cut."""
+
+FRESH_EVENTS = 2_000
+"""So many of the newest are fresh at once: those of the last minute on a busy node, so that what
+came while the centre was tried again does not wait for the whole backlog."""
 
 STRETCHES_MAX = 50
 
@@ -60,7 +65,7 @@ class Lanes:
         """
         tip = max(self.cut, ahead[-1][1] if ahead else acked_seq)
         if next_seq - 1 - tip > BEHIND_EVENTS and len(ahead) < STRETCHES_MAX:
-            self.cut = tip = next_seq - 1
+            self.cut = tip = next_seq - 1 - FRESH_EVENTS
         has_backlog, has_fresh = acked_seq < tip, tip < next_seq - 1
         self.fresh_was_last = has_fresh and (
             not has_backlog or (fresh_due and not self.fresh_was_last)

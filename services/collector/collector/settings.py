@@ -26,7 +26,7 @@ class Settings(ServiceSettings, PeerSettings):
         description="Directory of the spool and the decisions; its disk must keep what it fsyncs.",
     )
     spool_max_bytes: int = Field(
-        1 << 30, ge=1 << 20, description="Disk budget of the spool in bytes; then 503 spool_full."
+        4 << 30, ge=1 << 20, description="Disk budget of the spool in bytes; then 503 spool_full."
     )
     spool_min_free_bytes: int = Field(
         64 << 20, ge=0, description="Free bytes to leave on the spool's file system."

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from collector.lanes import BEHIND_EVENTS
+from collector.lanes import BEHIND_EVENTS, FRESH_EVENTS
 from collector.seals import Seals
 from collector.shipper import Shipper
 from collector.spool import store
@@ -73,7 +73,7 @@ class Node:
 def arrived_before_the_backlog(centre: Centre, names: list[str]) -> int:
     """How many of `names` the centre had when it did not have all of the backlog yet."""
     order = [event["id"] for batch in centre.batches for event in batch["events"]]
-    end = order.index(str(BACKLOG - 1))
+    end = order.index(str(BACKLOG - FRESH_EVENTS - 1))
     return len(set(names) & set(order[:end]))
 
 

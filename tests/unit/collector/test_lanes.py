@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.lanes import BEHIND_EVENTS, STRETCHES_MAX, Lanes, take, waiting
+from collector.lanes import BEHIND_EVENTS, FRESH_EVENTS, STRETCHES_MAX, Lanes, take, waiting
 from collector.seals import Seals
 
 DAY = 1_000_000
@@ -15,12 +15,15 @@ def test_in_order_as_long_as_it_is_quick() -> None:
     assert lanes.choose(1000, (), BEHIND_EVENTS + 1, fresh_due=True) == 1000
 
 
-def test_after_a_day_new_usage_and_the_backlog_take_turns() -> None:
+def test_after_a_day_the_newest_usage_and_the_backlog_take_turns() -> None:
     lanes = Lanes()
-    assert lanes.choose(0, (), DAY + 1, fresh_due=True) == 0, "nothing is fresh yet"
-    assert lanes.choose(1000, (), DAY + 11, fresh_due=True) == DAY
-    ahead = ((DAY + 1, DAY + 10),)
-    assert lanes.choose(1000, ahead, DAY + 21, fresh_due=True) == 1000, "the backlog's turn"
+    cut = DAY - FRESH_EVENTS
+    assert lanes.choose(0, (), DAY + 1, fresh_due=True) == cut, "the newest of all"
+    ahead = ((cut + 1, DAY),)
+    assert lanes.choose(0, ahead, DAY + 11, fresh_due=True) == 0, "the backlog's turn"
+    assert lanes.choose(1000, ahead, DAY + 11, fresh_due=True) == DAY, "what came since"
+    ahead = ((cut + 1, DAY + 10),)
+    assert lanes.choose(1000, ahead, DAY + 21, fresh_due=True) == 1000
     assert lanes.choose(2000, ahead, DAY + 31, fresh_due=False) == 2000, "waits for company"
     assert lanes.choose(3000, ahead, DAY + 31, fresh_due=True) == DAY + 10
 
