@@ -269,7 +269,9 @@ class Shipper:
             answer = _answer_decoder.decode(response.content)
         except msgspec.MsgspecError as error:
             raise self._unsent("unreadable_answer", str(error)) from None
-        if answer.next_seq > self._spool.state.identity.next_seq:
+        # A batch can hold events whose commit the spool's state does not show yet.
+        ours = max(self._spool.state.identity.next_seq, batch.last_seq + 1)
+        if answer.next_seq > ours:
             raise RolledBackError(answer.next_seq)
         if batch.events and answer.next_seq <= batch.last_seq:
             raise self._unsent("short_answer", f"ingest has only up to {answer.next_seq - 1}")

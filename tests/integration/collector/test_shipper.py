@@ -1,5 +1,7 @@
 """The shipper against a centre over real HTTP that fails in every way there is."""
 
+import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -159,6 +161,28 @@ async def test_a_spool_from_an_old_copy_ships_nothing_more(centre: Centre, spool
         await eventually(lambda: shipper.link.rolled_back)
         put(spool, "b")
     assert spool.state.unsent == 2
+
+
+async def test_an_event_that_is_shipped_as_soon_as_it_is_on_disk_is_no_old_copy(
+    centre: Centre, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer was put to sleep between its commit and its telling of it."""
+    put(spool, "a")
+    awake = threading.Event()
+    publish = spool._publish
+
+    def sleepy(connection: sqlite3.Connection, *, full: bool) -> None:
+        awake.wait()
+        publish(connection, full=full)
+
+    monkeypatch.setattr(spool, "_publish", sleepy)
+    spool.submit(Change(events=[b'{"id":"b","source":"app"}']))
+    await eventually(lambda: len(spool.read_events(0, 10, 1000)[1]) == 2)
+    async with shipping(spool, centre.url) as shipper:
+        await eventually(lambda: len(centre.taken) == 2)
+        awake.set()
+        await eventually(lambda: spool.state.unsent == 0 and spool.state.identity.next_seq == 3)
+        assert not shipper.link.rolled_back
 
 
 async def test_a_batch_never_claims_what_it_does_not_bring(centre: Centre, spool: Spool) -> None:
