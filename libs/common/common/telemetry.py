@@ -67,6 +67,9 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
 ) -> Iterator[Span]:
     """A span. `parent` and `links` are traceparents; what is not one is passed over."""
+    if not parent and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        yield trace.INVALID_SPAN  # nothing is traced here, and there is nothing to pass on
+        return
     context = None
     remote = parse_traceparent(parent) if parent else None
     if remote is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 from common import telemetry
 from common.bus.types import Bus, BusError, Record
@@ -15,6 +16,7 @@ from ingest.accept import Acceptance, Frame
 from ingest.errors import OUTCOME_UNKNOWN
 
 _ELEMENTS_A_TURN = 500
+_elements = lru_cache(maxsize=256)(metrics.ELEMENTS.labels)
 
 
 class Intake:
@@ -42,9 +44,9 @@ class Intake:
         headers = telemetry.traceparent_headers()
         records = [(e.key, envelope_record(e, headers)) for e in acceptance.envelopes()]
         await self.append(records)
-        metrics.ELEMENTS.labels("accepted").inc(acceptance.accepted)
+        _elements("accepted").inc(acceptance.accepted)
         for rejection in acceptance.rejections:
-            metrics.ELEMENTS.labels(rejection.code).inc()
+            _elements(rejection.code).inc()
         return acceptance
 
     async def append(self, records: Sequence[tuple[str, Record]]) -> None:

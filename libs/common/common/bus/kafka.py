@@ -78,23 +78,35 @@ class KafkaBus:
 
     async def append(self, topic: str, batches: Mapping[int, Sequence[Record]]) -> None:
         producer = await self._live_producer()
-        sends = [
-            asyncio.create_task(_send(producer, self._prefix + topic, partition, records))
-            for partition, records in batches.items()
-            if records
-        ]
+        filled = [(partition, records) for partition, records in batches.items() if records]
         try:
             async with asyncio.timeout(self._append_seconds):
-                await asyncio.gather(*sends)
+                await self._send_all(producer, self._prefix + topic, filled)
         except (TimeoutError, KafkaError, AssertionError, OSError) as error:
             self._retire(producer, at_once=isinstance(error, TimeoutError))
             raise BusError(f"append to {topic} not confirmed: {error!r}") from error
-        finally:
-            for send in sends:  # what has not been handed over yet must not follow a failure
-                send.cancel()
         self._sent += sum(len(records) for records in batches.values())
         if self._sent >= ROTATE_AFTER_RECORDS:
             self._retire(producer)
+
+    async def _send_all(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        batches: Sequence[tuple[int, Sequence[Record]]],
+    ) -> None:
+        if len(batches) == 1:  # a request of the API: tasks would cost more than the sending
+            await _send(producer, topic, *batches[0])
+            return
+        sends = [
+            asyncio.create_task(_send(producer, topic, partition, records))
+            for partition, records in batches
+        ]
+        try:
+            await asyncio.gather(*sends)
+        finally:
+            for send in sends:  # what has not been handed over yet must not follow a failure
+                send.cancel()
 
     async def reader(self, topic: str, partition: int, offset: int) -> Reader:
         consumer = self._consumer()
@@ -106,6 +118,9 @@ class KafkaBus:
 
     async def partitions(self, topic: str) -> int:
         producer = await self._live_producer()
+        known = producer.client.cluster.partitions_for_topic(self._prefix + topic)
+        if known:  # the client keeps this up to date; most calls are answered here
+            return len(known)
         try:
             async with asyncio.timeout(self._append_seconds):
                 found = await producer.partitions_for(self._prefix + topic)

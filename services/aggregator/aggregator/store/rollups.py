@@ -127,7 +127,7 @@ async def write(
     tx: Any, *, shard: int, version: int, series: Series, ids: dict[SeriesKey, int]
 ) -> Written:
     """Add what was folded to the rows of `shard`, stamping them with `version`."""
-    grains = _staged(series, ids)
+    grains = staged_rows(series, ids)
     for staged in grains:
         staged.sort(key=_place)
     await tx.copy_records_to_table(
@@ -223,7 +223,7 @@ async def _known_series(tx: Any, identities: list[bytes]) -> dict[bytes, int]:
     return {row["identity"]: row["id"] for row in rows}
 
 
-def _staged(series: Series, ids: dict[SeriesKey, int]) -> list[list[tuple[Any, ...]]]:
+def staged_rows(series: Series, ids: dict[SeriesKey, int]) -> list[list[tuple[Any, ...]]]:
     """The rows to stage for each of `TABLES`."""
     slot_rows: list[tuple[Any, ...]] = []
     hour_rows: list[tuple[Any, ...]] = []
