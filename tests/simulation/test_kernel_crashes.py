@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.process import Fault, Process
 from tests.simulation.virtual import run
-from tests.simulation.world import LEASE_SECONDS, Worker, World, assert_exact, random_faults
+from tests.simulation.world import LEASE_SECONDS, World, assert_exact, random_faults
 
 SEEDS = 150
 
@@ -33,7 +34,7 @@ def count_gates(workers: int) -> int:
     """How many points there are at which worker w0 can die, until everything is settled."""
     gates = 0
 
-    def count(worker: Worker, point: str) -> None:
+    def count(worker: Process, point: str) -> None:
         nonlocal gates
         gates += worker.name == "w0"
 
@@ -43,13 +44,16 @@ def count_gates(workers: int) -> int:
     return gates
 
 
-FROZEN = ("freeze", 2.5 * LEASE_SECONDS)
+FROZEN = Fault("freeze", 2.5 * LEASE_SECONDS)
+LATE = Fault("late", LEASE_SECONDS)
 
 
 @pytest.mark.parametrize(
-    ("what", "workers"), [("crash", 1), ("crash", 2), ("cut", 1), ("late", 2), (FROZEN, 2)]
+    ("what", "workers"),
+    [(Fault("crash"), 1), (Fault("crash"), 2), (Fault("cut"), 1), (LATE, 2), (FROZEN, 2)],
+    ids=["crash-alone", "crash", "cut", "late", "freeze"],
 )
-def test_a_fault_between_any_two_awaits(what: Any, workers: int) -> None:
+def test_a_fault_between_any_two_awaits(what: Fault, workers: int) -> None:
     """One run for each point that the first worker passes: it dies there (or loses a connection,
     or is frozen past its lease), comes back, and the sums are the dictionary's."""
     gates = count_gates(workers)
@@ -58,7 +62,7 @@ def test_a_fault_between_any_two_awaits(what: Any, workers: int) -> None:
         passed = -1
         happened: list[str] = []
 
-        def fault(worker: Worker, point: str, victim: int = victim, seen: list[str] = happened):  # type: ignore[no-untyped-def]
+        def fault(worker: Process, point: str, victim: int = victim, seen: list[str] = happened):  # type: ignore[no-untyped-def]
             nonlocal passed
             if worker.name != "w0":
                 return None

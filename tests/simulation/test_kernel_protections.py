@@ -16,9 +16,10 @@ from common.bus import Message
 from common.stream import Fenced, Position, processor
 from common.stream.memory import MemoryProgress, MemoryStore
 from common.stream.position import Advance, advance
+from tests.simulation.process import Fault, Process
 from tests.simulation.stages import Relay
 from tests.simulation.virtual import run
-from tests.simulation.world import LEASE_SECONDS, Worker, World, assert_exact, random_faults
+from tests.simulation.world import LEASE_SECONDS, World, assert_exact, random_faults
 
 
 def wrong_runs(seeds: int, **world: Any) -> int:
@@ -74,14 +75,14 @@ def zombie_runs(prepare: Callable[[MemoryStore], None]) -> int:
     for victim in range(40):
         begun = -1
 
-        def fault(worker: Worker, point: str, victim: int = victim) -> Any:
+        def fault(worker: Process, point: str, victim: int = victim) -> Any:
             nonlocal begun
             if worker.name == "w0" and point == "renew":
-                return "slow", 1000.0
+                return Fault("slow", 1000.0)
             if worker.name != "w0" or point != "begin":
                 return None
             begun += 1
-            return ("freeze", 3 * LEASE_SECONDS) if begun == victim else None
+            return Fault("freeze", 3 * LEASE_SECONDS) if begun == victim else None
 
         world = World(Random(3), fault, envelopes=12, patience_seconds=20, prepare=prepare)
         run(world.run())

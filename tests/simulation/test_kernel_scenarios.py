@@ -15,8 +15,9 @@ from common.contracts.topics import Topic
 from common.stream import Fenced, Partition, Position, Processor, metrics
 from common.stream.memory import MemoryProgress, MemoryStore
 from common.stream.position import origin_header
+from tests.simulation.process import Fault, Process
 from tests.simulation.virtual import run
-from tests.simulation.world import LEASE_SECONDS, Worker, World, assert_exact
+from tests.simulation.world import LEASE_SECONDS, World, assert_exact
 
 TOPIC = Topic("input", "none", compacted=False)
 
@@ -406,12 +407,12 @@ def test_a_takeover_while_the_emission_is_half_done() -> None:
     for victim in range(12):
         passed = -1
 
-        def fault(worker: Worker, point: str, victim: int = victim) -> Any:
+        def fault(worker: Process, point: str, victim: int = victim) -> Any:
             nonlocal passed
             if point != "append":
                 return None
             passed += 1
-            return "crash" if passed == victim else None
+            return Fault("crash") if passed == victim else None
 
         world = World(Random(11), fault, same_names=False)
         run(world.run())

@@ -32,7 +32,7 @@ class MemoryBus:
         self._clock_ms = clock_ms
         self._logs: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._first: dict[tuple[str, int], int] = defaultdict(int)
-        self._arrived = asyncio.Condition()
+        self._waiting: dict[tuple[str, int], set[asyncio.Future[None]]] = defaultdict(set)
 
     async def start(self) -> None:
         """Nothing to connect to."""
@@ -59,8 +59,8 @@ class MemoryBus:
                         headers=record.headers,
                     )
                 )
-        async with self._arrived:
-            self._arrived.notify_all()
+            if records:
+                self._wake((topic, partition))
 
     async def reader(self, topic: str, partition: int, offset: int) -> Reader:
         self._require(topic, partition)
@@ -106,20 +106,35 @@ class MemoryBus:
         if offset > first + len(log):
             raise OffsetLost(f"{topic}/{partition}@{offset}: the log ends at {first + len(log)}")
         if offset - first >= len(log) and wait_seconds > 0:
-            async with self._arrived:
-                try:
-                    await asyncio.wait_for(
-                        self._arrived.wait_for(lambda: offset - first < len(log)), wait_seconds
-                    )
-                except TimeoutError:
-                    return []
+            await self._arrival((topic, partition), wait_seconds)
         return log[offset - first : offset - first + limit]
+
+    async def _arrival(self, place: tuple[str, int], wait_seconds: float) -> None:
+        """Wait for the next append to a partition, but not longer than `wait_seconds`."""
+        loop = asyncio.get_running_loop()
+        arrived = loop.create_future()
+        given_up = loop.call_later(wait_seconds, _settle, arrived)
+        self._waiting[place].add(arrived)
+        try:
+            await arrived
+        finally:
+            given_up.cancel()
+            self._waiting[place].discard(arrived)
+
+    def _wake(self, place: tuple[str, int]) -> None:
+        for arrived in self._waiting[place]:
+            _settle(arrived)
 
     def _require(self, topic: str, partition: int) -> None:
         if self._topics is not None and topic not in self._topics:
             raise BusError(f"topic {topic} does not exist")
         if not 0 <= partition < self._partitions:
             raise BusError(f"partition {partition} of {self._partitions} does not exist")
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class _MemoryReader:

@@ -1,0 +1,50 @@
+"""`rating.store.subscriptions` and `.plans`: dicts by id."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from rating.store.plans import PlanRow
+from rating.subscription import Subscription
+from tests.simulation.models.work import mark
+
+SUBSCRIPTIONS = "rating.subscriptions"
+PLANS = "rating.plan_versions"
+
+
+async def many(connection: Any, ids: Sequence[str]) -> list[Subscription]:
+    await connection.statement("subscriptions: many")
+    found = (connection.read(SUBSCRIPTIONS, id) for id in sorted(ids))
+    return [subscription for subscription in found if subscription is not None]
+
+
+async def add(tx: Any, subscription: Subscription) -> None:
+    await tx.statement("subscriptions: add")
+    tx.write(SUBSCRIPTIONS, subscription.id, subscription)
+    await mark_all(tx, subscription)
+
+
+async def end(tx: Any, subscription: Subscription, at: datetime) -> None:
+    await tx.statement("subscriptions: end")
+    tx.write(SUBSCRIPTIONS, subscription.id, replace(subscription, end=at))
+    await mark_all(tx, subscription)
+
+
+async def cut(tx: Any, subscription: Subscription, at: datetime) -> None:
+    await tx.statement("subscriptions: cut")
+    cuts = tuple(sorted({*subscription.cuts, at}))
+    tx.write(SUBSCRIPTIONS, subscription.id, replace(subscription, cuts=cuts))
+    await mark_all(tx, subscription)
+
+
+async def mark_all(tx: Any, subscription: Subscription) -> None:
+    await tx.statement("subscriptions: mark")
+    mark(tx, subscription, None)
+
+
+async def versions(connection: Any, wanted: Iterable[tuple[str, int]]) -> list[PlanRow]:
+    """`rating.store.plans.versions`."""
+    await connection.statement("plans: versions")
+    found = (connection.read(PLANS, key) for key in wanted)
+    return [row for row in found if row is not None]
