@@ -32,6 +32,10 @@ demo: $(INSTALLED) ## one event's way from an edge to an invoice, reconciled to 
 test: $(INSTALLED) ## all tests, on servers of their own (ARGS="tests/unit -k money" narrows)
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: simulate
+simulate: $(INSTALLED) ## the stages under random faults in virtual time (SEED=0 RUNS=2000; one seed is one run)
+	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(RUNS),2000)
+
 CASES ?= 1000000
 .PHONY: rating-oracle
 rating-oracle: $(INSTALLED) ## rate CASES random prices twice: by the product and by a second implementation

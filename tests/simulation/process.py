@@ -53,7 +53,8 @@ class Process:
         if self.dead:
             raise Crashed("dead already")
         fault = self._decide(self, point)
-        seconds = self.random.random() * self._jitter_seconds
+        dice = self.random.random()
+        seconds = (dice - 0.5) * 2 * self._jitter_seconds if dice > 0.5 else 0.0
         if fault is not None:
             if fault.kind == "crash":
                 self.dead = True

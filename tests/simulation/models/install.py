@@ -68,6 +68,7 @@ def functions(store: ModuleType, model: ModuleType) -> dict[str, tuple[Any, Any]
     for name, original in vars(store).items():
         modelled = vars(model).get(name)
         own = inspect.isfunction(original) and original.__module__ == store.__name__
+        own = own and not name.startswith("_")
         if own and modelled is not None and modelled.__module__ == model.__name__:
             found[name] = (original, modelled)
     return found

@@ -5,7 +5,7 @@ from typing import Any
 
 from ingest.ledger import Claim, Verdict
 
-_LEDGER = "ingest.ledger"
+_LEDGER, _STAMPED = "ingest.ledger", "ingest.ledger.stamped"
 _Numbered = tuple[int, Claim]
 
 
@@ -17,6 +17,10 @@ class ModelLedger:
         timed = [item for item in enumerate(claims) if not item[1].stamped]
         await _admit(tx, partition, timed, verdicts)
         stamped = [item for item in enumerate(claims) if item[1].stamped]
+        if stamped:
+            await tx.statement("ledger: lock stamped")
+            for identity in sorted({claim.identity for _, claim in stamped}):
+                await tx.lock(_STAMPED, identity)
         for day in sorted({claim.day for _, claim in stamped}):
             await tx.statement("ledger: the days beside")
             alone = []
