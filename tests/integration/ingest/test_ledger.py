@@ -9,18 +9,20 @@ import asyncpg
 import pytest
 
 from common.db import create_pool
+from common.stream.memory import MemorySession, MemoryStore
 from ingest.compaction import compact_once
 from ingest.ledger import Ledger
 from ingest.packed.ledger import PackedLedger
 from ingest.store.plain_ledger import PlainLedger
 from tests.integration.ingest.ledger_contract import LedgerContract, Transactions
-from tests.integration.ingest.model_ledger import ModelLedger, Rows
 from tests.integration.ingest.shared_ledger_contract import (
     Compaction,
     NewLedger,
     SharedLedgerContract,
 )
+from tests.simulation.models import ledger as simulated
 from tests.support.databases import Database
+from tests.support.model_ledger import ModelLedger, Rows
 
 
 class TestModelLedger(LedgerContract):
@@ -30,7 +32,7 @@ class TestModelLedger(LedgerContract):
 
     @pytest.fixture
     def transactions(self) -> Transactions:
-        committed: Rows = {}
+        committed: dict[Any, Any] = {}
 
         @asynccontextmanager
         async def transaction() -> AsyncIterator[Rows]:
@@ -38,6 +40,28 @@ class TestModelLedger(LedgerContract):
             yield rows
             committed.clear()
             committed.update(rows)
+
+        return transaction
+
+
+class TestSimulatedLedger(LedgerContract):
+    """The model that the simulation of the stages runs on."""
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        return simulated.ModelLedger()
+
+    @pytest.fixture
+    def transactions(self) -> Transactions:
+        store = MemoryStore(clock=lambda: 0.0)
+
+        async def pass_on(point: str) -> None:
+            pass
+
+        @asynccontextmanager
+        async def transaction() -> AsyncIterator[Any]:
+            async with MemorySession(store, pass_on).connection.transaction() as tx:
+                yield tx
 
         return transaction
 
@@ -66,9 +90,6 @@ def transactions_of(pool: asyncpg.Pool) -> Transactions:
 
 
 class TestPlainLedger(LedgerContract, SharedLedgerContract):
-    # Nothing locks a day that has no row yet, so two owners may both find none beside theirs.
-    exact_neighbours = False
-
     @pytest.fixture
     def new_ledger(self) -> NewLedger:
         return PlainLedger

@@ -1,78 +1,58 @@
-"""The ledger as a dict: {(day, identity): (digest, partition, offset, number)}."""
+"""The ledger as rows of a model store, with the locks that the plain table takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any
 
 from ingest.ledger import Claim, Verdict
+from tests.support import model_ledger
 
-_LEDGER, _STAMPED = "ingest.ledger", "ingest.ledger.stamped"
-_Numbered = tuple[int, Claim]
+_LEDGER, _SHARDS = "ingest.ledger", "ingest.ledger.shards"
 
 
 class ModelLedger:
-    """`Ledger`, as `ingest.store.plain_ledger` keeps it."""
+    """`Ledger`; see `ingest.store.plain_ledger`."""
+
+    def __init__(self) -> None:
+        self._rows = model_ledger.ModelLedger()
 
     async def admit(self, tx: Any, partition: int, claims: Sequence[Claim]) -> list[Verdict]:
-        verdicts = [Verdict.FRESH] * len(claims)
-        timed = [item for item in enumerate(claims) if not item[1].stamped]
-        await _admit(tx, partition, timed, verdicts)
-        stamped = [item for item in enumerate(claims) if item[1].stamped]
-        if stamped:
-            await tx.statement("ledger: lock stamped")
-            for identity in sorted({claim.identity for _, claim in stamped}):
-                await tx.lock(_STAMPED, identity)
-        for day in sorted({claim.day for _, claim in stamped}):
-            await tx.statement("ledger: the days beside")
-            alone = []
-            for n, claim in (item for item in stamped if item[1].day == day):
-                beside = _beside(tx, partition, claim)
-                if beside:
-                    same = all(digest == claim.digest for digest in beside)
-                    verdicts[n] = Verdict.DUPLICATE if same else Verdict.CONFLICT
-                else:
-                    alone.append((n, claim))
-            await _admit(tx, partition, alone, verdicts)
-        return verdicts
+        await tx.statement("ledger: lock")
+        for shard in sorted({claim.shard for claim in claims if claim.stamped}):
+            await tx.lock(_SHARDS, shard)
+        for key in sorted({(claim.day, claim.identity) for claim in claims}):
+            await tx.lock(_LEDGER, key)
+        await tx.statement("ledger: admit")
+        return await self._rows.admit(_Rows(tx), partition, claims)
 
     async def decided(self, tx: Any, partition: int, claims: Sequence[Claim]) -> list[bool]:
         await tx.statement("ledger: what was decided")
-        return [_is_held(tx, partition, claim) for claim in claims]
+        return await self._rows.decided(_Rows(tx), partition, claims)
 
     async def forget_before(self, tx: Any, day: int) -> int:
         await tx.statement("ledger: forget")
-        old = [key for key, _ in tx.scan(_LEDGER) if key[0] < day]
-        for key in old:
-            tx.remove(_LEDGER, key)
-        return len(old)
+        return await self._rows.forget_before(_Rows(tx), day)
 
 
-async def _admit(
-    tx: Any, partition: int, items: Sequence[_Numbered], verdicts: list[Verdict]
-) -> None:
-    if not items:
-        return
-    await tx.statement("ledger: admit")
-    first_first = sorted((c.day, c.identity, c.offset, c.number, c.digest) for _, c in items)
-    for day, identity, offset, number, digest in first_first:
-        key = (day, identity)
-        if tx.read(_LEDGER, key) is None:
-            await tx.lock(_LEDGER, key)
-        if tx.read(_LEDGER, key) is None:
-            tx.write(_LEDGER, key, (digest, partition, offset, number))
-    for n, claim in items:
-        if not _is_held(tx, partition, claim):
-            same = tx.read(_LEDGER, (claim.day, claim.identity))[0] == claim.digest
-            verdicts[n] = Verdict.DUPLICATE if same else Verdict.CONFLICT
+class _Rows(MutableMapping[Any, Any]):
+    """The ledger's table as a transaction sees it."""
 
+    def __init__(self, tx: Any) -> None:
+        self._tx = tx
 
-def _is_held(tx: Any, partition: int, claim: Claim) -> bool:
-    row = tx.read(_LEDGER, (claim.day, claim.identity))
-    return row is not None and row[1:] == (partition, claim.offset, claim.number)
+    def __getitem__(self, key: Any) -> Any:
+        row = self._tx.read(_LEDGER, key)
+        if row is None:
+            raise KeyError(key)
+        return row
 
+    def __setitem__(self, key: Any, row: Any) -> None:
+        self._tx.write(_LEDGER, key, row)
 
-def _beside(tx: Any, partition: int, claim: Claim) -> list[bytes]:
-    """The digests of copies a day before and after; none for a claim that was admitted."""
-    if _is_held(tx, partition, claim):
-        return []
-    rows = (tx.read(_LEDGER, (day, claim.identity)) for day in (claim.day - 1, claim.day + 1))
-    return [row[0] for row in rows if row is not None]
+    def __delitem__(self, key: Any) -> None:
+        self._tx.remove(_LEDGER, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key, _ in self._tx.scan(_LEDGER))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -7,15 +7,20 @@ from typing import Any
 from ingest.ledger import Claim, Verdict
 
 _COLUMNS = ("n", "day", "identity", "digest", "origin_offset", "origin_index")
+_STAMPED_LOCKS = 7_035
+"""Class of the advisory locks, one a shard of sources."""
 _Numbered = tuple[int, Claim]
 
 
 class PlainLedger:
     """`Ledger` in the table `ingest.ledger`. Two owners that claim one identity at a time take
-    turns on its row: the later one sees the earlier one's copy."""
+    turns on its row: the later one sees the earlier one's copy. Those that claim stamped events of
+    one shard of sources take turns as a whole: a copy may be under way to a day beside, where
+    there is no row yet to wait for."""
 
     async def admit(self, tx: Any, partition: int, claims: Sequence[Claim]) -> list[Verdict]:
         verdicts = [Verdict.FRESH] * len(claims)
+        await _lock_shards(tx, sorted({claim.shard for claim in claims if claim.stamped}))
         numbered = list(enumerate(claims))
         timed = [item for item in numbered if not item[1].stamped]
         await self._admit(tx, partition, timed, verdicts)
@@ -162,6 +167,16 @@ async def origins(
         list(range(first_day, last_day + 1)),
     )
     return [tuple(row) for row in rows]
+
+
+async def _lock_shards(tx: Any, shards: Sequence[int]) -> None:
+    """Hold the ascending `shards` of sources until the transaction ends."""
+    if shards:
+        await tx.execute(
+            "SELECT pg_advisory_xact_lock($1, shard) FROM unnest($2::integer[]) AS shard",
+            _STAMPED_LOCKS,
+            shards,
+        )
 
 
 async def _load(tx: Any, items: Sequence[_Numbered]) -> None:

@@ -1,10 +1,10 @@
 """The ledger as a dictionary: what the others are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 from ingest.ledger import Claim, Verdict
 
-Rows = dict[tuple[int, bytes], tuple[tuple[int, int, int], bytes]]
+Rows = MutableMapping[tuple[int, bytes], tuple[tuple[int, int, int], bytes]]
 """Origin and digest of the first copy, by day and identity."""
 
 
