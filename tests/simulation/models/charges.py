@@ -40,7 +40,7 @@ async def close(tx: Any, partition: int, partitions: int, watermark: datetime) -
     closed = [
         msgspec.structs.replace(charge, closed=True, version=tx.next_value(CHARGES))
         for charge in _of(tx, partition, partitions)
-        if not charge.closed and charge.period_to <= watermark
+        if not charge.closed and charge.due <= watermark
     ]
     for charge in closed:
         tx.write(CHARGES, charge.id, charge)

@@ -1,10 +1,9 @@
 """`rating.store.subscriptions` and `.plans`: dicts by id."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
+from rating.history import Fact
 from rating.store.plans import PlanRow
 from rating.subscription import Subscription
 from tests.simulation.models.work import mark
@@ -20,21 +19,16 @@ async def many(connection: Any, ids: Sequence[str]) -> list[Subscription]:
 
 
 async def add(tx: Any, subscription: Subscription) -> None:
-    await tx.statement("subscriptions: add")
+    await record(tx, subscription, subscription.facts)
+
+
+async def record(tx: Any, subscription: Subscription, facts: Iterable[Fact]) -> None:
+    await tx.statement("subscriptions: record")
+    known = tx.read(SUBSCRIPTIONS, subscription.id)
+    revisions = [fact.revision for fact in facts]
+    if known is not None and min(revisions) <= known.revision:
+        raise ValueError(f"{subscription.id} has facts of its revisions {revisions} already")
     tx.write(SUBSCRIPTIONS, subscription.id, subscription)
-    await mark_all(tx, subscription)
-
-
-async def end(tx: Any, subscription: Subscription, at: datetime) -> None:
-    await tx.statement("subscriptions: end")
-    tx.write(SUBSCRIPTIONS, subscription.id, replace(subscription, end=at))
-    await mark_all(tx, subscription)
-
-
-async def cut(tx: Any, subscription: Subscription, at: datetime) -> None:
-    await tx.statement("subscriptions: cut")
-    cuts = tuple(sorted({*subscription.cuts, at}))
-    tx.write(SUBSCRIPTIONS, subscription.id, replace(subscription, cuts=cuts))
     await mark_all(tx, subscription)
 
 

@@ -8,7 +8,7 @@ from common.contracts.rollups import Rollup
 from common.contracts.topics import SHARDS, shard_of
 from common.usage import HOUR
 from rating.store.work import Due
-from rating.subscription import Subscription
+from rating.subscription import Subscription, plan_spans
 
 MARKS = "rating.dirty_subscriptions"
 _SCHEDULE = "rating.schedule"
@@ -32,12 +32,13 @@ async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
     for rollup in rollups:
         since, until = rollup.hour, rollup.hour + HOUR
         for one in subscriptions.values():
-            units = tx.read(_PLANS, (one.plan, one.plan_version)).units
-            if one.tenant != rollup.tenant or rollup.meter not in units:
-                continue
-            if one.start < until and (one.end is None or one.end > since):
-                first, last = used.get(one.id, (since, until))
-                used[one.id] = (min(first, since), max(last, until))
+            for plan, version, start, end in plan_spans(one.timeline):
+                units = tx.read(_PLANS, (plan, version)).units
+                if one.tenant != rollup.tenant or rollup.meter not in units:
+                    continue
+                if start < until and (end is None or end > since):
+                    first, last = used.get(one.id, (since, until))
+                    used[one.id] = (min(first, since), max(last, until))
     for id, span in used.items():
         mark(tx, subscriptions[id], span)
 

@@ -1,12 +1,15 @@
 """What is metered and sold in every run."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from aggregator.meters import define
 from common.contracts.meters import Meter
 from common.stream.memory import MemoryStore
+from rating.billing import Plans, PlanVersion, keys_of
+from rating.history import Fact
 from rating.plan import read_plan
 from rating.store.plans import PlanRow
 from rating.subscription import Subscription
@@ -63,16 +66,30 @@ LATER = meter("heaviest", "max", "bytes")
 
 
 def subscription(tenant: str, start: datetime) -> Subscription:
+    """The tenant's subscription to the plan, from `start` on."""
+    begun = Fact(revision=1, kind="start", at=start, body={"plan": "standard", "version": 1})
     return Subscription(
         id=f"s-{tenant}",
         tenant=tenant,
-        plan="standard",
-        plan_version=1,
-        start=start,
-        end=None,
+        currency="EUR",
         anchor_day=1,
         zone="UTC",
+        facts=(begun,),
     )
+
+
+def plan_version() -> PlanVersion:
+    """The plan as it was published."""
+    plan, errors = read_plan(PLAN)
+    if errors:
+        raise ValueError(errors)
+    return PlanVersion("standard", 1, plan, {meter: "" for meter in sorted(plan.meters)})
+
+
+def plans(*held: Subscription) -> Plans:
+    """The plan, for whatever asks by the keys of subscriptions."""
+    known = plan_version()
+    return {key: known for one in held for key in keys_of(one)}
 
 
 def fill(store: MemoryStore) -> None:
@@ -81,10 +98,7 @@ def fill(store: MemoryStore) -> None:
     for number, one in enumerate(BEGUN, 1):
         store.tables[METERS][one.slug] = meter_at(one, number)
         store.tables["aggregator.revisions"][METERS] = number
-    plan, errors = read_plan(PLAN)
-    if errors:
-        raise ValueError(errors)
-    units = {price.meter: "" for price in plan.prices if price.meter is not None}
+    units = dict(plan_version().units)
     store.tables[PLANS]["standard", 1] = PlanRow(
         plan="standard", version=1, body=PLAN, units=units, created_at=MIDNIGHT
     )
@@ -98,8 +112,6 @@ def fill(store: MemoryStore) -> None:
 
 
 def meter_at(one: Meter, revision: int) -> Meter:
-    import msgspec
-
     return msgspec.structs.replace(one, revision=revision)
 
 
@@ -114,7 +126,3 @@ class _Raw:
 
     def next_value(self, sequence: str) -> int:
         return self._store.next_value(sequence)
-
-
-def changed(one: Subscription, **fields: Any) -> Subscription:
-    return replace(one, **fields)

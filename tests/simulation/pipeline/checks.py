@@ -14,8 +14,9 @@ from common.contracts.control import is_control
 from common.contracts.rollups import Rollup, group_key
 from common.contracts.topics import CHARGES, ROLLUPS, partition_for
 from common.events import REASONS
-from rating.charging import Measured, PlanVersion, charge_id, make_charge
-from rating.plan import read_plan
+from rating.billing import billing_periods
+from rating.charging import Measured, make_charges
+from rating.parts.period import Held
 from tests.simulation.models import charges as charge_store
 from tests.simulation.models import dead_events, unreadable
 from tests.simulation.models.subscriptions import SUBSCRIPTIONS
@@ -213,27 +214,19 @@ def expected_usage(truth: Truth, width_ms: int) -> Sums:
 
 
 def expected_charges(world: World, truth: Truth) -> dict[str, Charge]:
-    plan, _ = read_plan(catalog.PLAN)
-    units = {price.meter: "" for price in plan.prices if price.meter is not None}
-    version = PlanVersion("standard", 1, plan, units)
-    found = {}
-    for subscription in world.store.tables[SUBSCRIPTIONS].values():
-        position = world.store.position(
-            ROLLUPS.name, partition_for(subscription.tenant, PARTITIONS)
-        )
+    """What rating the truth comes to, by the id of the charge."""
+    found: dict[str, Charge] = {}
+    for one in world.store.tables[SUBSCRIPTIONS].values():
+
+        def measure(meter: str, held: Held, tenant: str = one.tenant) -> Measured:
+            return Measured(_used(truth, tenant, meter, *held), 0, {})
+
+        partition = partition_for(one.tenant, PARTITIONS)
+        position = world.store.position(ROLLUPS.name, partition)
         watermark = instant((position and position.watermark_ms) or 0)
-        for period in subscription.periods(world.now()):
-            for price in plan.prices:
-                quantity = _used(truth, subscription.tenant, price.meter, period.start, period.end)
-                charge = make_charge(
-                    subscription,
-                    version,
-                    price,
-                    period,
-                    Measured(quantity, 0, {}),
-                    closed=period.end <= watermark,
-                )
-                found[charge_id(subscription.id, price.slug, period.start)] = charge
+        periods = billing_periods(one, catalog.plans(one), by=world.now())
+        charges = make_charges(one, periods, measure, watermark=watermark)
+        found |= {charge.id: charge for charge in charges}
     return found
 
 

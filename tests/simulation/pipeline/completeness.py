@@ -65,8 +65,8 @@ def check_published_watermarks(world: World, truth: Truth) -> Iterator[str]:
                 elif charge.id not in known or charge.version > known[charge.id].version:
                     known[charge.id] = charge
                     if charge.closed:
-                        end_ms = int(charge.period_to.timestamp() * 1000)
-                        yield from _lacking(charge, requests, end_ms)
+                        due_ms = int(charge.due.timestamp() * 1000)
+                        yield from _lacking(charge, requests, due_ms)
 
 
 def check_seals(world: World, truth: Truth) -> Iterator[str]:

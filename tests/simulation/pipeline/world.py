@@ -22,7 +22,9 @@ from ingest.account import take_account
 from ingest.backlog import Backlog
 from ingest.intake import Intake
 from ingest.worker import Deduper
-from rating.subscription import effective_cut, effective_end
+from rating.changes import effective_cut, effective_end, new_fact
+from rating.history import Kind
+from rating.subscription import Subscription
 from rating.worker import RatingStage
 from tests.simulation.models import dead_events, work
 from tests.simulation.models.ledger import ModelLedger
@@ -167,11 +169,17 @@ class World:
                 one = catalog.subscription(action.who, start.replace(second=0, microsecond=0))
                 await store.add(tx, one)
             elif action.what == "is billed now":
-                _, cut = effective_cut(found[0], now, now)
-                if cut is not None:
-                    await store.cut(tx, found[0], cut)
+                _, cut = effective_cut(found[0], catalog.plans(found[0]), now, now)
+                await self._record(tx, found[0], "cut", cut, now)
             elif action.what == "ends the subscription":
-                await store.end(tx, found[0], effective_end(found[0], now))
+                await self._record(tx, found[0], "end", effective_end(found[0], now), now)
+
+    async def _record(
+        self, tx: Any, one: Subscription, kind: Kind, at: datetime | None, now: datetime
+    ) -> None:
+        if at is not None:
+            fact = new_fact(one, kind, at, {}, now=now)
+            await rating.store.subscriptions.record(tx, one.with_fact(fact), [fact])
 
     async def _replay(self) -> None:
         """The operator brings back whatever may be brought back, through an API process."""
