@@ -1,20 +1,19 @@
 """`aggregator.store.rollups` and `.changes`: {(series, bucket ms, shard): (aggregate, version)}."""
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
 from typing import Any
 
 from aggregator.cells import instant
 from aggregator.compile import CompiledMeter
 from aggregator.fold import DAY_MS, HOUR_MS, Series, SeriesKey, roll_up
-from aggregator.store.rollups import identity
+from aggregator.store.rollups import Row, Written, identity
 from common.aggregates import merge
 from common.contracts.rollups import Aggregate, Rollup, Slot
 from tests.simulation.models import meters as meter_store
 
 _SHARDS, _SERIES, _BY_ID = "aggregator.shards", "aggregator.series", "aggregator.series.by_id"
 _SLOTS, _HOURS, _DAYS = "aggregator.slots", "aggregator.hours", "aggregator.days"
-_MEMBERS = "aggregator.members"
+_MEMBERS, _UNPUBLISHED = "aggregator.members", "aggregator.unpublished"
 _PAGE_ROWS = 20
 
 
@@ -29,6 +28,10 @@ async def shard_versions(connection: Any, shard: int) -> tuple[int, int]:
 
 
 async def set_shard_versions(tx: Any, shard: int, version: int, emitted_version: int) -> None:
+    await tx.statement("rollups: forget what was published")
+    for key, _ in list(tx.scan(_UNPUBLISHED)):
+        if key[0] == shard and key[1] <= emitted_version:
+            tx.remove(_UNPUBLISHED, key)
     await tx.statement("rollups: set shard versions")
     tx.write(_SHARDS, shard, (version, emitted_version))
 
@@ -53,54 +56,65 @@ async def series_ids(
 
 async def write(
     tx: Any, *, shard: int, version: int, series: Series, ids: dict[SeriesKey, int]
-) -> dict[str, int]:
+) -> Written:
     await tx.statement("rollups: stage")
-    written = {}
+    held: dict[str, list[Row]] = {}
     for table, width_ms in ((_SLOTS, 0), (_HOURS, HOUR_MS), (_DAYS, DAY_MS)):
         await tx.statement(f"rollups: upsert {table}")
-        rows = 0
+        rows = held[table] = []
         for key, slots in series.items():
             cells = roll_up(slots, width_ms) if width_ms else slots
             for start, cell in cells.items():
                 place = (ids[key], start, shard)
                 known, _ = tx.read(table, place, (Aggregate(), 0))
-                tx.write(table, place, (merge(known, cell.aggregate()), version))
-            rows += len(cells)
-        written[table.removeprefix("aggregator.")] = rows
+                value = merge(known, cell.aggregate())
+                tx.write(table, place, (value, version))
+                rows.append(Row(ids[key], instant(start), value))
+    await tx.statement("rollups: list what is to be published")
+    if tx.read(_UNPUBLISHED, (shard, version)) is not None:
+        raise ValueError(f"version {version} of shard {shard} was given twice")
+    places = [(row.series, int(row.bucket.timestamp() * 1000)) for row in held[_HOURS]]
+    tx.write(_UNPUBLISHED, (shard, version), places)
+    await tx.statement("rollups: members")
+    members = []
     for key, slots in series.items():
         for start, cell in slots.items():
             for member in cell.members or ():
-                place = (ids[key], start, shard, member)
-                tx.write(_MEMBERS, place, tx.read(_MEMBERS, place, version))
-    return written
+                place_of = (ids[key], start, shard, member)
+                if tx.read(_MEMBERS, place_of) is None:
+                    tx.write(_MEMBERS, place_of, version)
+                    members.append((ids[key], instant(start), member))
+    counts = {table.removeprefix("aggregator."): len(rows) for table, rows in held.items()}
+    return Written(counts, held[_HOURS], held[_SLOTS], members)
 
 
 async def changed_rollups(
     connection: Any, shard: int, after_version: int
 ) -> AsyncIterator[list[Rollup]]:
-    await connection.statement("rollups: changed hours")
+    await connection.statement("rollups: changed places")
     changed = sorted(
-        (version, series, hour, value)
-        for (series, hour, of), (value, version) in connection.scan(_HOURS)
-        if of == shard and version > after_version
+        {
+            place
+            for (of, version), places in connection.scan(_UNPUBLISHED)
+            if of == shard and version > after_version
+            for place in places
+        }
     )
     while changed:
         page, changed = changed[:_PAGE_ROWS], changed[_PAGE_ROWS:]
+        await connection.statement("rollups: changed hours")
         await connection.statement("rollups: changed slots")
-        yield [_rollup(connection, shard, after_version, *row) for row in page]
-        if changed:
-            await connection.statement("rollups: changed hours")
+        yield [_rollup(connection, shard, after_version, *place) for place in page]
 
 
 def _rollup(
     connection: Any,
     shard: int,
     after_version: int,
-    version: int,
     series: int,
     hour: int,
-    value: Aggregate,
 ) -> Rollup:
+    value, version = connection.read(_HOURS, (series, hour, shard))
     tenant, slug, dimensions = connection.read(_BY_ID, series)
     meter = connection.read(meter_store.METERS, slug)
     return Rollup(
@@ -114,25 +128,29 @@ def _rollup(
         version=version,
         value=value,
         slots=[
-            Slot(start=_time(start), value=slot, members=_members(connection, place, after_version))
-            for place, slot, start in _slots(connection, shard, after_version, series, hour)
+            Slot(
+                start=instant(place[1]),
+                value=slot,
+                members=_members(connection, place, after_version),
+            )
+            for place, slot in _slots(connection, shard, after_version, series, hour)
         ],
     )
 
 
 def _slots(
     connection: Any, shard: int, after_version: int, series: int, hour: int
-) -> list[tuple[tuple[int, int, int], Aggregate, int]]:
+) -> list[tuple[tuple[int, int, int], Aggregate]]:
     return sorted(
         (
-            (place, value, place[1])
+            (place, value)
             for place, (value, version) in connection.scan(_SLOTS)
             if place[0] == series
             and place[2] == shard
             and hour <= place[1] < hour + HOUR_MS
             and version > after_version
         ),
-        key=lambda found: found[2],
+        key=lambda found: found[0][1],
     )
 
 
@@ -142,7 +160,3 @@ def _members(connection: Any, place: tuple[int, int, int], after_version: int) -
         for key, version in connection.scan(_MEMBERS)
         if key[:3] == place and version > after_version
     )
-
-
-def _time(start_ms: int) -> datetime:
-    return instant(start_ms)
