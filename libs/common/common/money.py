@@ -54,7 +54,7 @@ def allocate(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[
     weights that are all 0.
     """
     places = exponent(currency)
-    minor = abs(total).scaleb(places, context=WIDE)
+    minor = total.copy_abs().scaleb(places, context=WIDE)
     if minor != int(minor):
         raise ValueError(f"{total} is not in whole minor units of {currency}")
     shares = [Fraction(weight) for weight in weights]

@@ -187,13 +187,11 @@ def _prorate(lines: Sequence[Step], proration: Proration) -> list[Step]:
     if share == 1:
         return list(lines)
     return [
-        Step(
-            kind=line.kind,
+        structs.replace(
+            line,
             description=f"{line.description}, {proration.describe()}",
             quantity=share,
-            unit_amount=line.unit_amount,
             amount=times(line.amount, share),
-            tier=line.tier,
         )
         for line in lines
     ]

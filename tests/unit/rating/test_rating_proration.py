@@ -1,6 +1,7 @@
 """How much of a fee is due for a part of a period, on days that are not like the others too."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.proration import Misfit, Proration
+from rating.rate import Context, Usage, rate
+from tests.unit.rating.prices import price
 
 
 def local(zone: str, *parts: int) -> datetime:
@@ -52,6 +55,37 @@ def test_the_time_zone_decides_which_day_a_boundary_falls_into() -> None:
     ]
     berlin = Proration(*instants, time_zone="Europe/Berlin", granularity="day")
     assert berlin.share() == Fraction(16, 31), "it is the 16th in Berlin"
+
+
+def test_the_time_zone_decides_how_many_days_a_period_has() -> None:
+    begin, end = (datetime(2026, 1, day, 8 + 2 * day, tzinfo=UTC) for day in (1, 2))
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    auckland = Proration(noon, end, begin, end, "Pacific/Auckland", "day")
+    assert auckland.units() == (1, 2), "from 23:00 on the 1st to 01:00 on the 3rd"
+    assert Proration(noon, end, begin, end, "UTC", "day").units() == (1, 1)
+
+
+def test_a_whole_period_is_not_said_to_be_a_part() -> None:
+    fee, whole = (
+        price(model="flat", amount="7"),
+        (local("UTC", 2026, 1, 1), local("UTC", 2026, 2, 1)),
+    )
+    result = rate(fee, Usage(), Context("USD", Proration(*whole, *whole)))
+    assert [(line.description, line.quantity) for line in result.lines] == [("Fee", 1)]
+
+
+def test_a_part_costs_its_share_of_every_step() -> None:
+    fee = price(model="flat", amount="100", discount={"percent": "10"}, minimum="93")
+    parts = [local("UTC", 2026, 4, day) for day in (1, 4, 1)]
+    proration = Proration(*parts, local("UTC", 2026, 5, 1), granularity="day")
+    result = rate(fee, Usage(), Context("USD", proration))
+    assert [(line.kind, line.description, line.amount) for line in result.lines] == [
+        ("flat", "Fee, 3 of 30 days", 10),
+        ("discount", "Discount of 10 %, 3 of 30 days", -1),
+        ("minimum", "At least 93, 3 of 30 days", Decimal("0.3")),
+    ]
+    assert {line.quantity for line in result.lines} == {Decimal("0.1")}
+    assert [line.unit_amount for line in result.lines] == [100, None, None]
 
 
 def test_the_day_of_a_change_belongs_to_what_begins_on_it() -> None:

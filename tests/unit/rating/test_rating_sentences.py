@@ -275,6 +275,17 @@ def test_an_event_of_nothing_pays_the_fixed_amount_once_the_free_amount_is_used_
     assert rate(price(**value), events, Context("USD")).amount == 2
 
 
+@pytest.mark.parametrize(
+    ("last", "amount"), [("100", "0"), ("100.5", "2.05"), ("99.5", "0"), ("102", "2.2")]
+)
+def test_the_event_that_reaches_the_free_amount_is_free_and_the_one_that_crosses_it_is_not(
+    last: str, amount: str
+) -> None:
+    value = {"model": "percentage", "rate": "0.1", "fixed_amount": "2", "free_amount": "250"}
+    events = Usage(seen=Seen(amounts=(Decimal(50), Decimal(100), Decimal(last))))
+    assert rate(price(**value), events, Context("USD")).amount == Decimal(amount)
+
+
 def test_the_cell_of_a_boolean() -> None:
     cells = [{"group": {"a": False, "b": 0}, "unit_amount": "2"}]
     usage = Usage(Decimal(3), Seen(group={"a": "false", "b": "0"}))

@@ -20,16 +20,14 @@ class Discount:
     value: Decimal
 
     def units(self, quantity: Exact) -> Exact:
-        """What the model sees of a quantity."""
-        if self.kind != "quantity":
-            return quantity
+        """What the model sees of a quantity, for a discount of units."""
         return max(Decimal(0), minus(quantity, self.value))
 
     def off(self, amount: Exact) -> Exact:
-        """What is taken off an amount."""
+        """What is taken off an amount, for a discount of money."""
         if self.kind == "percent":
             return times(amount, self.value.scaleb(-2))
-        return min(amount, self.value) if self.kind == "amount" else Decimal(0)
+        return min(amount, self.value)
 
     def describe(self) -> str:
         return f"Discount of {plain(self.value)}{' %' if self.kind == 'percent' else ''}"
