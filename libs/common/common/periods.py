@@ -48,12 +48,9 @@ _DAY: Final = timedelta(days=1)
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a local day, in UTC; where clocks skip midnight, the first after it."""
-    midnight = datetime.combine(day, time(), zone)
-    instant = midnight.astimezone(UTC)
-    while instant.astimezone(zone).date() < day:
-        instant += timedelta(minutes=1)
-    return instant
+    """The first instant of a local day, in UTC; where clocks skip midnight, the first after it:
+    a time that does not exist is read by the offset before the gap (PEP 495), so it follows it."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def day_of(instant: datetime, zone: ZoneInfo) -> date:
