@@ -22,7 +22,7 @@ AT_KAFKA = tuple(each for each in ALL if each.service != "collector")
 FIRST_DOOR = 82
 """Kafka has a listener of its own for each process that uses it, from this offset on."""
 
-LEASE_SECONDS = 3
+LEASE_SECONDS = 4
 """Short, so that a frozen process loses its partitions within a fault, and others take over."""
 FREEZE_SECONDS = (LEASE_SECONDS * 1.5, LEASE_SECONDS * 2.5)
 

@@ -34,7 +34,7 @@ FAULTS_A_MINUTE = 20
 CLIENTS = {"http": 6, "collector-1": 2, "collector-2": 2}
 """How many clients send by each path."""
 REST_SECONDS = 240.0
-VISIBLE_SECONDS = 60.0
+VISIBLE_SECONDS = 180.0
 BILLING_SECONDS = (15.0, 60.0)
 
 

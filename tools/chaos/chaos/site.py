@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from xmlrpc.client import Fault as RpcFault
 
@@ -31,7 +32,8 @@ from stack.readiness import http_answers, wait_until
 from stack.supervisor import DOWN, StackError, Supervisor
 
 SERVERS = ("kafka", "postgres")
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
+"""How long a process may take to serve: a busy machine starts sixteen of them slowly."""
 PEERS = {"ingest": "ingest-api", "aggregator": "aggregator", "throttler": "throttler"}
 
 
@@ -146,7 +148,8 @@ class Site:
                 "TOLLGATE_KAFKA": self.links[f"kafka>{process.name}"].address,
                 "TOLLGATE_DATABASE_URL": dsn.replace(f":{self.ports.postgres}/", f":{link.port}/"),
             }
-        return services.program(process, self.around, extra | dict(more or {}))
+        program = services.program(process, self.around, extra | dict(more or {}))
+        return replace(program, start_seconds=int(READY_SECONDS))
 
     def url(self, name: str) -> str:
         """The address of a process, past all links."""

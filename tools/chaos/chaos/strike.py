@@ -9,7 +9,7 @@ from chaos.faults import Fault, Missed, make
 from chaos.schedule import Planned
 from chaos.site import Site
 
-LAST_SECONDS = 150.0
+LAST_SECONDS = 300.0
 """How long a fault that takes its own time (a rolling restart) may go on after the last one."""
 
 
