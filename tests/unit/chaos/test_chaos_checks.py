@@ -10,7 +10,7 @@ from chaos.checks.books import identity_broken
 from chaos.checks.charges import Rating, missing_charges, wrong_charges
 from chaos.checks.decisions import Glimpse, going_backwards, not_current
 from chaos.checks.invoices import broken_series, changed, wrong_amounts
-from chaos.checks.usage import differences
+from chaos.checks.usage import differences, miscounted
 from chaos.counted import explain
 from chaos.truth import Cell, Made, SlotSums, cell_sums
 
@@ -56,6 +56,14 @@ def test_a_difference_names_tenant_hour_meter_expected_and_found() -> None:
         "tenant aurora, hour 2026-11-28T04:00Z, meter requests, path http:"
         " expected 30, found 29 (-1)"
     )
+
+
+def test_differences_tell_how_many_events_are_lost_and_doubled() -> None:
+    expected = cell_sums([*EVENTS, made(3_600)])
+    here = Cell("aurora", HOUR, "requests", "http")
+    later = Cell("aurora", HOUR + timedelta(hours=1), "requests", "http")
+    wrong = differences(expected, expected | {here: Decimal(27), later: Decimal(2)})
+    assert miscounted(wrong) == (3, 1)
 
 
 def test_a_difference_is_explained_down_to_the_events() -> None:

@@ -35,11 +35,10 @@ def summary(verdict: Verdict, faults: FaultLog, rows: Sequence[Row], again: str)
         if findings:
             lines.append(f"WRONG, {check}: {len(findings)}")
             lines += [f"  {line}" for line in _shown(check, findings)]
-    lost, doubled = len(verdict.findings["lost"]), len(verdict.findings["doubled"])
-    other = sum(map(len, verdict.findings.values())) - lost - doubled
+    findings = sum(map(len, verdict.findings.values()))
     lines.append(
         f"{struck} faults ({len(faults.missed)} more found nothing to hit),"
-        f" {lost} lost, {doubled} doubled, {other} other findings"
+        f" {verdict.lost} lost, {verdict.doubled} doubled, {findings} findings"
     )
     lines.append(f"again: {again}")
     return lines
@@ -63,6 +62,8 @@ def write(
         "faults by kind": dict(sorted(kinds.items())),
         "missed": [f"{planned}: {reason}" for planned, reason in faults.missed],
         "clean": verdict.is_clean,
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
         "figures": verdict.figures,
         "findings": verdict.findings,
         "recovery": [asdict(row) for row in rows],

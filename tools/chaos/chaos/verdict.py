@@ -1,6 +1,5 @@
 """Everything that is checked when the system has come to rest; each finding is a sentence."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ from chaos import settle
 from chaos.ask import Ask
 from chaos.billing import Billing
 from chaos.checks import books, charges, decisions, invoices, usage
-from chaos.counted import explain, first_of, key_of, read_counted
+from chaos.counted import Counted, explain, first_of, key_of, read_counted
 from chaos.faultlog import FaultLog
 from chaos.site import Site
 from chaos.truth import SlotSums, Truth, cell_sums
@@ -27,6 +26,10 @@ class Verdict:
 
     findings: dict[str, list[str]] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
+    lost: int = 0
+    """Acknowledged events that are not in the log, or not in the usage, whichever are more."""
+    doubled: int = 0
+    """Events that are in the log, or in the usage, more than once."""
 
     @property
     def is_clean(self) -> bool:
@@ -64,7 +67,11 @@ async def judge(evidence: Evidence) -> Verdict:
     findings["doubled"] = [
         f"{source} {id}: {len(times)} times" for (source, id), times in counted.items() if times[1:]
     ]
-    findings["usage"] = await _usage(evidence, counted)
+    wrong = await _usage_differences(evidence)
+    findings["usage"] = _told(wrong, evidence, counted)
+    too_few, too_many = usage.miscounted(wrong)
+    verdict.lost = max(len(findings["lost"]), too_few)
+    verdict.doubled = max(len(findings["doubled"]), too_many)
     await _books(evidence, verdict)
     found = await settle.parked(evidence.site, evidence.ask, evidence.http)
     findings["parked"] = settle.unlisted(truth, found)
@@ -86,12 +93,15 @@ async def judge(evidence: Evidence) -> Verdict:
     return verdict
 
 
-async def _usage(evidence: Evidence, counted: Mapping[tuple[str, str], list[int]]) -> list[str]:
-    """The first difference is explained down to events, with the faults around them."""
-    truth = evidence.truth
-    begin, end = settle.whole_hours(truth)
+async def _usage_differences(evidence: Evidence) -> list[usage.Difference]:
+    begin, end = settle.whole_hours(evidence.truth)
     found = await settle.usage(evidence.ask, begin, end)
-    wrong = usage.differences(cell_sums(truth.events), found)
+    return usage.differences(cell_sums(evidence.truth.events), found)
+
+
+def _told(wrong: list[usage.Difference], evidence: Evidence, counted: Counted) -> list[str]:
+    """The differences; the first is explained down to events, with the faults around them."""
+    truth = evidence.truth
     lines = [str(difference) for difference in wrong]
     if wrong:
         cell = wrong[0].cell

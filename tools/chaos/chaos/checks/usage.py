@@ -1,6 +1,6 @@
 """Usage by tenant, hour, meter and path beside the truth. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -35,3 +35,11 @@ def differences(
         if expected.get(cell, nothing) != found.get(cell, nothing)
     ]
     return sorted(cells, key=lambda d: (d.cell.meter != "requests", d.cell.hour, d.cell))
+
+
+def miscounted(wrong: Iterable[Difference]) -> tuple[int, int]:
+    """How many events the usage lacks, and how many it has too often."""
+    changes = [d.found - d.expected for d in wrong if d.cell.meter == "requests"]
+    too_few = -sum(change for change in changes if change < 0)
+    too_many = sum(change for change in changes if change > 0)
+    return int(too_few), int(too_many)
