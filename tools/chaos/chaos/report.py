@@ -35,10 +35,10 @@ def summary(verdict: Verdict, faults: FaultLog, rows: Sequence[Row], again: str)
         if findings:
             lines.append(f"WRONG, {check}: {len(findings)}")
             lines += [f"  {line}" for line in _shown(check, findings)]
-    findings = sum(map(len, verdict.findings.values()))
+    wrong = sum(map(len, verdict.findings.values()))
     lines.append(
         f"{struck} faults ({len(faults.missed)} more found nothing to hit),"
-        f" {verdict.lost} lost, {verdict.doubled} doubled, {findings} findings"
+        f" {verdict.lost} lost, {verdict.doubled} doubled, {wrong} findings"
     )
     lines.append(f"again: {again}")
     return lines
