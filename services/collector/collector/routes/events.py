@@ -5,6 +5,7 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from collector import metrics
@@ -26,6 +27,8 @@ _EVENTS_A_TURN = 250
 _LARGE_BODY_BYTES = 256 * 1024
 _PARKED_ROWS_MAX = 10_000
 _PARKED_BYTES_MAX = 8 * 1024
+_CLIENT_GONE = 499
+"""As nginx calls it; it stands in no answer, because nobody is there to read it."""
 
 
 @router.post(
@@ -49,6 +52,8 @@ async def post_events(
             found = _parse(body, content_encoding, content_type)
     except BodyError as error:
         return problem(ErrorCode(error.code, error.status, str(error)), str(error))
+    except ClientDisconnect:
+        return Response(status_code=_CLIENT_GONE)
     if not found:
         return JSONResponse(EventsAccepted(accepted=0, rejected=[]).model_dump())
     now_ms = time.time_ns() // 1_000_000
