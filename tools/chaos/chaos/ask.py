@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -86,15 +86,3 @@ def _json(answer: httpx.Response, what: str) -> Any:
     if not answer.is_success:
         raise RuntimeError(f"{what}: {answer.status_code} {answer.text[:500]}")
     return answer.json()
-
-
-async def until(
-    condition: Callable[[], Any], what: str, *, seconds: float, every: float = 0.3
-) -> Any:
-    """The first true value of an async condition; TimeoutError says what was awaited."""
-    deadline = time.monotonic() + seconds
-    while not (found := await condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
-        await asyncio.sleep(every)
-    return found

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from chaos import catalog
-from chaos.ask import Ask, until
+from chaos.ask import Ask, Unanswered
+from chaos.waiting import until
 
 RUN_SECONDS = 180.0
 PDFS_KEPT = 12
@@ -29,6 +30,7 @@ class Billing:
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self.book = Book()
+        self.problems: list[str] = []
 
     async def set_up(self, start: datetime) -> None:
         """Meters, tenants, plans, subscriptions, rules."""
@@ -96,4 +98,11 @@ class Billing:
                     await stop.wait()
                 return
             except TimeoutError:
-                await self.bill()
+                await self.try_to_bill()
+
+    async def try_to_bill(self) -> None:
+        """Bills; a run that does not end in all its time is a problem, and told with the others."""
+        try:
+            await self.bill()
+        except (TimeoutError, Unanswered) as error:
+            self.problems.append(str(error))

@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from chaos import cast, catalog, recovery, report, settle
-from chaos.ask import Ask, until
+from chaos.ask import Ask, Unanswered
 from chaos.billing import Billing
 from chaos.faultlog import FaultLog
 from chaos.faults import KINDS
@@ -27,6 +28,7 @@ from chaos.site import Site
 from chaos.strike import strike
 from chaos.truth import Truth
 from chaos.verdict import Evidence, judge
+from chaos.waiting import until
 from chaos.watch import Notes, watch_books, watch_edge
 from stack.ports import Ports
 
@@ -60,6 +62,8 @@ def say(line: str) -> None:
 
 async def run(options: Options) -> int:
     """0 when nothing was wrong, 1 otherwise."""
+    # Restarts are awaited in threads; a fault must not wait for one to be free.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=64))
     say(f"seed {options.seed}: {options.faults} faults in {options.seconds:.0f} s; {options.again}")
     here = options.folder / f"seed-{options.seed}"
     logs = options.folder / "logs"
@@ -95,6 +99,7 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
         say(reason)
     say(f"{len(cast.TWINS)} processes are up after {time.monotonic() - began:.0f} s")
     truth, notes, sightings = Truth(), Notes(), Sightings()
+    late: list[str] = []
     subscribed = catalog.start_of_subscriptions(datetime.now(UTC))
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
     async with httpx.AsyncClient(limits=limits) as http:
@@ -102,21 +107,25 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
         billing = Billing(ask)
         await billing.set_up(subscribed)
         async with _watching(site, http, notes, sightings):
-            async with _load(options, site, http, truth, sightings):
+            async with _load(options, site, http, truth, sightings, late):
                 await _probes_visible(sightings, since=0.0)
                 attacked_at = time.time()
                 faults.note("faults begin", seed=options.seed, faults=options.faults)
                 await _strike_and_bill(options, site, billing, schedule, faults)
                 faults.note("faults end")
                 say("the faults are over; waiting for everything to be ready")
-                await site.all_ready()
-                await _probes_visible(sightings, since=time.time())
+                async with _noted(late):
+                    await site.all_ready()
+                async with _noted(late):
+                    await _probes_visible(sightings, since=time.time())
                 say("waiting for the clients' last answers")
-            await settle.wait_for_rest(site, ask, http, REST_SECONDS)
-            say("all is processed; the last bill")
-            await billing.bill()
+            say("waiting for everything to be processed")
+            async with _noted(late):
+                await settle.wait_for_rest(site, ask, http, REST_SECONDS)
+            say("the last bill")
+            await billing.try_to_bill()
             await _edges_current(site, ask, notes)
-        evidence = Evidence(site, ask, http, truth, notes, billing, faults, subscribed)
+        evidence = Evidence(site, ask, http, truth, notes, billing, faults, subscribed, late)
         verdict = await judge(evidence)
     rows = recovery.table(faults.struck.values(), sightings)
     undisturbed = recovery.baseline(sightings, attacked_at)
@@ -168,7 +177,12 @@ async def _watching(
 
 @asynccontextmanager
 async def _load(
-    options: Options, site: Site, http: httpx.AsyncClient, truth: Truth, sightings: Sightings
+    options: Options,
+    site: Site,
+    http: httpx.AsyncClient,
+    truth: Truth,
+    sightings: Sightings,
+    late: list[str],
 ) -> AsyncIterator[None]:
     """The load; at the end of the block no more is sent, and all that was sent is answered."""
     stop = asyncio.Event()
@@ -193,7 +207,7 @@ async def _load(
         try:
             yield
             stop.set()
-            async with asyncio.timeout(REST_SECONDS):
+            async with _noted(late), asyncio.timeout(REST_SECONDS):
                 await asyncio.gather(*tasks)
         finally:
             await _cancel(tasks)
@@ -226,6 +240,15 @@ async def _edges_current(site: Site, ask: Ask, notes: Notes) -> None:
 
     with contextlib.suppress(TimeoutError):
         await until(current, "the edges to hear the last decisions", seconds=20)
+
+
+@asynccontextmanager
+async def _noted(late: list[str]) -> AsyncIterator[None]:
+    """A wait that takes too long is a finding; what can be checked is checked all the same."""
+    try:
+        yield
+    except (TimeoutError, Unanswered) as error:
+        late.append(repr(error))
 
 
 async def _cancel(tasks: Sequence[asyncio.Future[None]]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 
 from chaos import cast, catalog
-from chaos.ask import Ask, until
+from chaos.ask import Ask
 from chaos.counted import Counted, key_of
 from chaos.site import Site
 from chaos.truth import Cell, Truth
+from chaos.waiting import until
 
 STAMP_TOLERANCE_SECONDS = 240.0
 """A collector or an API with a wrong clock stamps with it."""

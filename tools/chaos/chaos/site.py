@@ -8,16 +8,18 @@ import contextlib
 import json
 import shutil
 import signal
-import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from xmlrpc.client import Fault as RpcFault
 
+import httpx
+
 from chaos import cast
 from chaos.link import Link
 from chaos.spool import SpoolDisk
+from chaos.waiting import until
 from common.bus.admin import apply_topics
 from stack import choice as choices
 from stack import kafka, machine, postgres_wheel, prepare, records, services, timescaledb
@@ -28,7 +30,6 @@ from stack.ports import Ports
 from stack.postgres_settings import superuser_dsn
 from stack.processes import Process
 from stack.program import Program
-from stack.readiness import http_answers, wait_until
 from stack.supervisor import DOWN, StackError, Supervisor
 
 SERVERS = ("kafka", "postgres")
@@ -51,6 +52,7 @@ class Site:
         self.spools = {name: SpoolDisk(folder / "spools" / name) for name in cast.COLLECTORS}
         self.node_log = node_log
         self._programs: dict[str, Program] = {}
+        self._http = httpx.AsyncClient(timeout=3)
 
     # --- up and down -------------------------------------------------------------------------
 
@@ -89,6 +91,7 @@ class Site:
         await asyncio.to_thread(self.supervisor.stop)
         for link in self.links.values():
             await link.close()
+        await self._http.aclose()
         await asyncio.to_thread(self.clean)
 
     def clean(self) -> None:
@@ -174,19 +177,23 @@ class Site:
         """Ends the process by a signal and waits until its next life is ready."""
         before = self.send(name, number)
 
-        def is_back() -> bool:
+        async def is_back() -> bool:
             record = self.supervisor.record_of(name)
             alive = record is not None and records.process_of(record) is not None
-            return alive and record is not None and record.pid != before and self._is_ready(name)
+            return (
+                alive and record is not None and record.pid != before and await self._is_ready(name)
+            )
 
-        await asyncio.to_thread(
-            wait_until, is_back, what=f"restart of {name}", timeout_seconds=READY_SECONDS
-        )
+        await until(is_back, f"restart of {name}", seconds=READY_SECONDS)
 
-    def _is_ready(self, name: str) -> bool:
+    async def _is_ready(self, name: str) -> bool:
         if name in SERVERS:
-            return self._programs[name].is_ready()
-        return http_answers(f"{self.url(name)}/readyz")
+            return await asyncio.to_thread(self._programs[name].is_ready)
+        try:
+            answer = await self._http.get(f"{self.url(name)}/readyz")
+        except httpx.TransportError:
+            return False
+        return answer.status_code == httpx.codes.OK
 
     async def run_spare(self, name: str) -> None:
         """Starts one more process."""
@@ -204,21 +211,21 @@ class Site:
 
     async def all_ready(self) -> None:
         """Returns when everything that should run is ready; starts what the supervisor gave up
-        on. StackError names what does not come back."""
-        deadline = time.monotonic() + READY_SECONDS
+        on. TimeoutError when not all comes back."""
         wanted = [*SERVERS, *(each.name for each in cast.TWINS)]
-        while missing := await asyncio.to_thread(self._unready, wanted):
-            if time.monotonic() > deadline:
-                raise StackError(f"not ready after the faults: {', '.join(missing)}")
-            await asyncio.sleep(0.2)
 
-    def _unready(self, names: Iterable[str]) -> list[str]:
+        async def ready() -> bool:
+            await asyncio.to_thread(self._start_what_is_down, wanted)
+            return all(await asyncio.gather(*(self._is_ready(name) for name in wanted)))
+
+        await until(ready, "everything to be ready after the faults", seconds=READY_SECONDS)
+
+    def _start_what_is_down(self, names: Iterable[str]) -> None:
         states = self.supervisor.states()
         for name in names:
             if states.get(name, "STOPPED") in DOWN:
                 with contextlib.suppress(RpcFault, StackError):
                     self.supervisor.ensure(self._programs[name])
-        return [name for name in names if not self._is_ready(name)]
 
     def keep_logs(self, folder: Path) -> None:
         """Copies all logs, for whoever looks into a failure."""

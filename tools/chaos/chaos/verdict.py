@@ -48,6 +48,8 @@ class Evidence:
     billing: Billing
     faults: FaultLog
     subscribed: datetime
+    late: list[str]
+    """What did not come to rest in all its time."""
 
 
 async def judge(evidence: Evidence) -> Verdict:
@@ -56,6 +58,7 @@ async def judge(evidence: Evidence) -> Verdict:
     findings = verdict.findings
     truth = evidence.truth
     findings["faults"] = list(evidence.faults.problems)
+    findings["not in time"] = [*evidence.late, *evidence.billing.problems]
     findings["answers"] = list(truth.surprises)
     counted = await read_counted(evidence.site.around.kafka)
     findings["stamps"] = settle.settle_stamps(truth, counted)
@@ -142,7 +145,7 @@ async def _money(evidence: Evidence, verdict: Verdict) -> None:
     rating = charges.Rating(SlotSums(evidence.truth.events).quantity, evidence.subscribed)
     known = [charge async for charge in evidence.ask.items("rating", "/v1/charges")]
     now = {i["id"]: i async for i in evidence.ask.items("invoicer", "/v1/invoices")}
-    through = max(book.cuts)
+    through = max(book.cuts, default=evidence.subscribed)
     invoiced = [c for c in known if datetime.fromisoformat(c["to"]) <= through]
     verdict.findings["charges"] = charges.wrong_charges(known, rating) + charges.missing_charges(
         known, [evidence.subscribed, *sorted(set(book.cuts))]
