@@ -102,10 +102,19 @@ class BackfillReader:
 def timed_events(messages: Sequence[Message]) -> list[Timed]:
     """The events of records, each with its time and place."""
     timed: list[Timed] = []
+    times = _Times()
     for message in messages:
-        stamped, offset = stamped_at_ms(message), message.offset
+        times[None] = stamped_at_ms(message)
         timed += [
-            Timed(event, stamped if event.time is None else parse_time_ms(event.time), offset, item)
+            Timed(event, times[event.time], message.offset, item)
             for item, event in enumerate(decode_events(message))
         ]
     return timed
+
+
+class _Times(dict[str | None, int]):
+    """Unix milliseconds by text: the events of a busy second share a thousand texts."""
+
+    def __missing__(self, text: str | None) -> int:
+        made = self[text] = parse_time_ms(text or "")
+        return made

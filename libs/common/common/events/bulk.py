@@ -1,4 +1,4 @@
-"""Many events at once: the judgement of `validate`, at a third of its cost. Pure.
+"""Many events at once: the judgement of `validate`, at two thirds of its cost. Pure.
 
 A few dozen elements are decoded in one call, into structs, and encoded in one call for their
 digests. What is plainly good is judged here; whatever needs a second look goes to `validate`.
