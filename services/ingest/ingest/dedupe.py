@@ -203,11 +203,9 @@ def raws_by_output(
     if not numbers:
         return {}
     columns = EventColumns.of(events)
-    shards = columns.shards
-    if len(numbers) == len(columns):
-        raws = columns.raws()
-    else:
-        raws = [columns.raw(number) for number in numbers]
+    shards, raws = columns.shards, columns.raws()
+    if len(numbers) < len(raws):
+        raws = [raws[number] for number in numbers]
     if shards.count(shards[0]) == len(shards):
         return {shards[0] % outputs: raws}
     found: dict[int, list[bytes]] = {}

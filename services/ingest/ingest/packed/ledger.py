@@ -73,6 +73,7 @@ class PackedLedger:
 
     async def forget_before(self, tx: Any, day: int) -> int:
         self._memory.forget_before(day)
+        self._trim()
         gone = await ledger_blocks.forget_before(tx, day)
         if not gone:
             gone = await plain_ledger.PlainLedger().forget_before(tx, day)

@@ -178,11 +178,6 @@ class BlockCache:
             _, old = self._blocks.popitem(last=False)
             self.bytes_ -= old.ids * ID_BYTES + _ADDRESS_BYTES
 
-    def clear(self) -> None:
-        """Let go of all."""
-        self._blocks.clear()
-        self.bytes_ = 0
-
 
 class Memory:
     """All groups. `bytes_max`: of fingerprints; a step that needs more has it for itself.
@@ -241,4 +236,3 @@ class Memory:
         for group in self._groups.values():
             for number in [number for number in group.days if number < day]:
                 del group.days[number]
-        self.cache.clear()

@@ -136,13 +136,15 @@ class View:
         missing = [address for address, block in found.items() if block is None]
         if missing:
             for address, columns in await store.fetch(self._tx, missing):
-                found[address] = unpack(*columns)
-                cache.put(address, unpack(*columns))
+                found[address] = block = unpack(*columns)
+                cache.put(address, block)
         return [found[address] if address is not None else None for address in addresses]
 
     async def _find_in_plain_rows(self, day: int, wanted: Block, found: Found) -> None:
         rows = np.flatnonzero(~found.held)
-        hashes = pack(wanted.take(rows)).hashes if rows.size else b""
+        if not rows.size:
+            return
+        hashes = pack(wanted.take(rows)).hashes
         identities = [hashes[at : at + 16] for at in range(0, len(hashes), 16)]
         for n, partition, offset, number, digest in await plain.holds(self._tx, day, identities):
             row = rows[n]
