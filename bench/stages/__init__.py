@@ -2,6 +2,7 @@
 
 from bench.contract import Benchmark
 from bench.stages.api import IngestApi
+from bench.stages.ledger import LedgerAlone
 from bench.stages.relay import Relay
 
-STAGES: tuple[Benchmark, ...] = (IngestApi(), Relay())
+STAGES: tuple[Benchmark, ...] = (IngestApi(), LedgerAlone(), Relay())

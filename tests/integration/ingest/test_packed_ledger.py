@@ -25,9 +25,21 @@ from tests.support.databases import Database
 DAY = 20_000
 
 
+@pytest.fixture(scope="module")
+def database_url(database: Callable[..., Database]) -> str:
+    return database("ingest").service_url
+
+
 @pytest.fixture
-async def pool(database: Callable[..., Database]) -> AsyncIterator[asyncpg.Pool]:
-    pool = await create_pool(database("ingest").service_url)
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    pool = await create_pool(database_url)
+    await pool.execute(
+        """
+        DELETE FROM ingest.ledger_kind;
+        DELETE FROM ingest.ledger_blocks;
+        DELETE FROM ingest.ledger;
+        """
+    )
     yield pool
     await pool.close()
 
