@@ -156,3 +156,10 @@ def test_the_tail_of_the_periods_is_the_same_from_wherever_it_is_read(
     since = start + skipped * slot
     tail = list(periods(recurrence, start=start, end=end, until=end, cuts=edges, since=since))
     assert tail == [period for period in whole if period.end > since]
+
+
+def test_a_period_that_ends_where_one_begins_to_read_is_left_out() -> None:
+    start, cut, end = utc(2026, 1, 1), utc(2026, 1, 10), utc(2026, 2, 1)
+    january = Recurrence("month", 1, "UTC")
+    found = periods(january, start=start, end=end, until=end, cuts=[cut], since=cut)
+    assert [period.start for period in found] == [cut]

@@ -347,6 +347,14 @@ def test_what_is_settled_has_eighteen_decimals_and_adds_up() -> None:
     assert (long.lines[0].quantity, long.amount) == (Decimal("0.26"), Decimal("1e-18"))
 
 
+def test_what_is_settled_may_be_longer_than_the_context_of_the_thread() -> None:
+    made = price(model="graduated", tiers=[tier("1", "0.1"), tier(None, "0.1")])
+    settled = rated(made, f"{'7' * 40}.{'7' * 25}").settled()
+    assert [str(line.quantity) for line in settled.lines] == ["1", f"{'7' * 39}6.{'7' * 18}"]
+    assert [str(line.amount) for line in settled.lines] == ["0.1", f"{'7' * 39}.6{'7' * 17}"]
+    assert str(settled.amount) == f"{'7' * 39}.{'7' * 18}"
+
+
 @pytest.mark.parametrize(
     ("value", "settled"),
     [
@@ -359,6 +367,7 @@ def test_what_is_settled_has_eighteen_decimals_and_adds_up() -> None:
         (Fraction(1, 6 * 10**17), "0.000000000000000001"),
         (Fraction(5, 9), "0.555555555555555556"),
         (Fraction(1, 4), "0.250000000000000000"),
+        (Fraction(10**40, 3), f"{'3' * 40}.{'3' * 18}"),
     ],
 )
 def test_settled_towards_zero_but_never_onto_a_tie(value: Any, settled: str) -> None:
