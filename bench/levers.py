@@ -7,7 +7,7 @@ Python does; what a part makes is thrown away, as in a service.
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from aggregator.backfill import timed_events
 from aggregator.compile import compile_meters
@@ -16,15 +16,20 @@ from aggregator.meters import define
 from aggregator.store.rollups import staged_rows
 from bench.load.events import EVENT_TYPE, Traffic, Truth, event_maker
 from bench.metering import METERS
-from common.bus.types import Message
+from common.bus.types import Message, Record
 from common.contracts.events import decode_events, events_record
 from common.contracts.received import decode_envelope, envelope_record
 from common.events import elements, validate, validate_all
 from common.service import collect_garbage_seldom
 from ingest.accept import Acceptance
+from ingest.dedupe import Arrival, Places, claims, decide, raws_by_output
+from ingest.ledger import Verdict
+from ingest.packed.columns import columns_of
+from ingest.store.ledger_blocks import GROUPS
 
 EVENTS = 20_000
 PER_REQUEST = 500
+PARTITIONS = 4
 ROUNDS = 9
 NOW_MS = 1_795_435_200_000
 
@@ -92,10 +97,25 @@ def parts() -> Iterator[tuple[str, Callable[[], object]]]:
         "deduper: records to envelopes",
         lambda: _drain(decode_envelope(record.value or b"") for record in received),
     )
+    yield "deduper: records to fresh bytes, ledger apart", lambda: _deduped(received)
     yield "aggregator: decode", lambda: _drain(decode_events(one) for one in messages)
     yield "aggregator: decode, with times", lambda: timed_events(messages)
     yield "aggregator: fold, two meters", lambda: fold(plan, timed)
     yield "aggregator: rows to stage", lambda: staged_rows(folded.series, ids)
+
+
+def _deduped(received: Sequence[Record]) -> None:
+    """What the deduper does with records of one step when every event is fresh, but the ledger."""
+    arrivals = [
+        Arrival(offset, NOW_MS, decode_envelope(record.value or b""))
+        for offset, record in enumerate(received)
+    ]
+    places: list[Places] = [None] * len(arrivals)
+    asked = claims(arrivals, places)
+    columns_of(asked, 0, GROUPS)
+    decision = decide(arrivals, places, asked, [Verdict.FRESH] * len(asked))
+    for arrival, numbers in zip(arrivals, decision.fresh, strict=True):
+        raws_by_output(arrival.envelope.events, numbers, PARTITIONS)
 
 
 def measure(name: str, one_round: Callable[[], object]) -> float:
