@@ -48,6 +48,10 @@ CUT_OUTSIDE_PERIOD: Final = declare(
     "cut_outside_period", 422, "Only the running period can be billed now."
 )
 
+CATALOG_CHANGED: Final = declare(
+    "catalog_changed", 409, "The catalog is not at the revision that was expected: look again."
+)
+
 REFUSALS: Final[dict[str, ErrorCode]] = {
     code.code: code for code in (INVALID_REQUEST, CONFLICT, CUT_OUTSIDE_PERIOD)
 }

@@ -20,7 +20,7 @@ from common.service import background, create_app
 from common.stream.worker import StageWorker
 from rating.plan_book import PlanBook
 from rating.publish import tenants_outbox
-from rating.routes import changes, charges, plans, subscriptions, tenants, trials
+from rating.routes import catalog, changes, charges, plans, subscriptions, tenants, trials
 from rating.settings import Settings
 from rating.store import SCHEMA
 from rating.worker import RatingStage, present
@@ -29,6 +29,7 @@ DESCRIPTION = "Tenants, plans, prices and subscriptions; rates usage into charge
 ROUTERS = [
     tenants.router,
     plans.router,
+    catalog.router,
     subscriptions.router,
     changes.router,
     charges.router,

@@ -20,14 +20,22 @@ class Platform:
         self.keys: dict[str, dict[str, Any]] = {}
         self.fixed: dict[str, Answer] = {}
         self.unknown_first: dict[str, int] = {}
+        self.revision = 0
+        self.subscribed: dict[str, list[dict[str, Any]]] = {}
 
     def __call__(self, asked: Asked) -> Answer:
         path = f"{asked.method} {asked.path}"
         if path in self.fixed:
             return self.fixed[path]
-        if self.unknown_first.get(path, 0) > 0:
+        if self.unknown_first.get(path, 0) > 0 and "dry_run" not in asked.query:
             self.unknown_first[path] -= 1
             return 422, {"code": "unknown_meter", "detail": "not yet"}
+        if path == "GET /v1/catalog":
+            plans = [self._plan(b) for at, b in sorted(self.stored.items()) if "/plans/" in at]
+            told = {"revision": self.revision, "plans": plans, "subscribed": self.subscribed}
+            return 200, told
+        if path == "POST /v1/catalog":
+            return self._publish(asked.json(), "dry_run" in asked.query)
         if path == "POST /v1/subscriptions":
             return self._subscribe(asked)
         if path == "GET /v1/subscriptions":
@@ -37,7 +45,8 @@ class Platform:
         if named and asked.method == "PUT":
             key = "key" if named[1] == "tenants" else "slug"
             body = {key: named[2], "version": 1, **asked.json()}
-            self.stored[asked.path] = body
+            if "dry_run" not in asked.query:
+                self.stored[asked.path] = body
             return 200, body
         if asked.path in self.stored:
             return 200, self.stored[asked.path]
@@ -47,6 +56,32 @@ class Platform:
             items = [body for path, body in self.stored.items() if path.startswith(prefix)]
             return 200, {"items": items, "next": None}
         return 404, {"code": "not_found", "detail": path}
+
+    def _publish(self, said: dict[str, Any], dry_run: bool) -> Answer:
+        told = []
+        for body in said["plans"]:
+            known = self.stored.get(f"/v1/plans/{body['slug']}")
+            before = self._plan(known) if known else None
+            change = "created" if before is None else "changed" if before != body else "unchanged"
+            version = (known["version"] if known else 0) + (change != "unchanged")
+            if not dry_run:
+                self.stored[f"/v1/plans/{body['slug']}"] = {**body, "version": version}
+            told.append(
+                {
+                    "slug": body["slug"],
+                    "change": change,
+                    "version": version,
+                    "before": before,
+                    "after": body,
+                    "subscribed": self.subscribed.get(body["slug"], []),
+                }
+            )
+        if not dry_run:
+            self.revision += any(one["change"] != "unchanged" for one in told)
+        return 200, {"revision": self.revision, "dry_run": dry_run, "plans": told}
+
+    def _plan(self, stored: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in stored.items() if name != "version"}
 
     def _subscribe(self, asked: Asked) -> Answer:
         key = asked.headers["idempotency-key"]

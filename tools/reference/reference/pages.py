@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from reference.schema import catalog_schema
+
 SERVICES = ("collector", "ingest", "aggregator", "rating", "invoicer", "throttler")
 ROOMS = ("common", *SERVICES)
 METRIC_KINDS = (Counter, Gauge, Histogram, Summary)
@@ -20,7 +22,12 @@ METRIC_KINDS = (Counter, Gauge, Histogram, Summary)
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
-    return {"settings.md": _settings(), "metrics.md": _metrics(), "errors.md": _errors()}
+    return {
+        "settings.md": _settings(),
+        "metrics.md": _metrics(),
+        "errors.md": _errors(),
+        "catalog.schema.json": catalog_schema(),
+    }
 
 
 def _modules(name: str) -> Iterator[tuple[str, ModuleType]]:

@@ -1,10 +1,11 @@
 """Calls to the aggregator: meters and usage."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from tollgate.call import Call, get, segment, send
+from tollgate.call import Call, get, query, segment, send
 from tollgate.models import Meter, Page, UsagePage
 
 Window = Literal["minute", "hour", "day", "month", "none"]
@@ -13,6 +14,20 @@ Window = Literal["minute", "hour", "day", "month", "none"]
 def put_meter(slug: str, body: Mapping[str, Any]) -> Call[Meter]:
     """Define a meter; a change of meaning is a `Conflict`."""
     return send("aggregator", "PUT", f"/v1/meters/{segment(slug)}", Meter, body)
+
+
+def put_meter_body(
+    slug: str, body: Mapping[str, Any], *, dry_run: bool = False
+) -> Call[dict[str, Any]]:
+    """As `put_meter`, with all that the service says; a dry run changes nothing."""
+    path = f"/v1/meters/{segment(slug)}"
+    call: Call[dict[str, Any]] = send("aggregator", "PUT", path, dict[str, Any], body)
+    return replace(call, params=query({"dry_run": dry_run or None}))
+
+
+def meter_bodies(*, limit: int | None = None) -> Call[Page[dict[str, Any]]]:
+    """All meters, with all that the service says."""
+    return get("aggregator", "/v1/meters", Page[dict[str, Any]], limit=limit)
 
 
 def meter(slug: str) -> Call[Meter]:

@@ -1,10 +1,11 @@
 """Calls to rating: tenants, plans, subscriptions, charges."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from tollgate.call import Call, get, segment, send
+from tollgate.call import Call, get, query, segment, send
 from tollgate.models import Charge, ChargeExplanation, Page, Plan, Subscription, Tenant
 
 
@@ -26,6 +27,45 @@ def put_plan(slug: str, body: Mapping[str, Any]) -> Call[Plan]:
 def plan(slug: str) -> Call[Plan]:
     """A plan's newest version."""
     return get("rating", f"/v1/plans/{segment(slug)}", Plan)
+
+
+def catalog() -> Call[dict[str, Any]]:
+    """All plans in canonical form, the catalog's revision, and who is on which version."""
+    return get("rating", "/v1/catalog", dict[str, Any])
+
+
+def publish(
+    plans: Sequence[Mapping[str, Any]],
+    *,
+    meters: Mapping[str, str] | None = None,
+    revision: int | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Call[dict[str, Any]]:
+    """Publish plans in one revision, or in a dry run ask what would change. `meters`: units of
+    those that are about to be defined. `revision`: what the catalog must be at."""
+    body = {"plans": plans, "revision": revision, "reason": reason, "meters": meters or {}}
+    call: Call[dict[str, Any]] = send("rating", "POST", "/v1/catalog", dict[str, Any], body)
+    return replace(call, params=query({"dry_run": True})) if dry_run else call
+
+
+def plan_schema() -> Call[dict[str, Any]]:
+    """The JSON Schema of a plan."""
+    return get("rating", "/v1/catalog/schema", dict[str, Any])
+
+
+def change_subscription(
+    id: str, body: Mapping[str, Any], *, preview: bool = False
+) -> Call[dict[str, Any]]:
+    """Record a change of a subscription, or ask what it would do."""
+    path = f"/v1/subscriptions/{segment(id)}/changes"
+    call: Call[dict[str, Any]] = send("rating", "POST", path, dict[str, Any], body, once=True)
+    return replace(call, params=query({"preview": True})) if preview else call
+
+
+def subscription_history(id: str) -> Call[dict[str, Any]]:
+    """Every fact of a subscription, and the segments that they fold to."""
+    return get("rating", f"/v1/subscriptions/{segment(id)}/history", dict[str, Any])
 
 
 def subscribe(body: Mapping[str, Any]) -> Call[Subscription]:

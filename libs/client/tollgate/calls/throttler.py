@@ -1,15 +1,32 @@
 """Calls to the throttler: rules and decisions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from tollgate.call import Call, get, segment, send
+from tollgate.call import Call, get, query, segment, send
 from tollgate.models import Decisions, Explanation, Page, Rule
 
 
 def put_rule(slug: str, body: Mapping[str, Any]) -> Call[Rule]:
     """Create a rule or make a new version of it."""
     return send("throttler", "PUT", f"/v1/rules/{segment(slug)}", Rule, body)
+
+
+def put_rule_body(
+    slug: str, body: Mapping[str, Any], *, dry_run: bool = False, assume_meter: bool = False
+) -> Call[dict[str, Any]]:
+    """As `put_rule`, with all that the service says; a dry run changes nothing."""
+    path = f"/v1/rules/{segment(slug)}"
+    call: Call[dict[str, Any]] = send("throttler", "PUT", path, dict[str, Any], body)
+    return replace(
+        call, params=query({"dry_run": dry_run or None, "assume_meter": assume_meter or None})
+    )
+
+
+def rule_bodies(*, limit: int | None = None) -> Call[Page[dict[str, Any]]]:
+    """All rules, with all that the service says."""
+    return get("throttler", "/v1/rules", Page[dict[str, Any]], limit=limit)
 
 
 def rule(slug: str) -> Call[Rule]:

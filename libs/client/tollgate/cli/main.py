@@ -12,6 +12,7 @@ from tollgate.cli import (
     explain,
     invoices,
     output,
+    plan,
     rules,
     status,
     topics,
@@ -30,6 +31,7 @@ cli.command(name="usage")(usage.usage)
 cli.command(name="trace")(trace.trace)
 cli.command(name="explain")(explain.explain)
 cli.command(name="status")(status.status)
+cli.add_typer(plan.cli, name="plan")
 cli.add_typer(invoices.cli, name="invoices")
 cli.add_typer(rules.cli, name="rules")
 cli.add_typer(decisions.cli, name="decisions")

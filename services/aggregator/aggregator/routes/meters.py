@@ -1,9 +1,9 @@
 """Meters, and the events they could not read."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from aggregator import meters as domain
 from aggregator.errors import INVALID_METER, METER_MEANING, UNKNOWN_METER
@@ -29,7 +29,11 @@ router = APIRouter(prefix="/v1/meters", tags=["meters"])
 
 @router.put("/{slug}", dependencies=[scope("meters:write")], summary="Define a meter")
 async def put_meter(
-    slug: str, body: MeterDefinition, request: Request, response: Response
+    slug: str,
+    body: MeterDefinition,
+    request: Request,
+    response: Response,
+    dry_run: Annotated[bool, Query(description="Check it and change nothing.")] = False,
 ) -> MeterView:
     """Create the meter (201), or find it as it is (200). Its unit may be corrected; any other
     change is refused with 409. Usage from before is folded from what Kafka still holds."""
@@ -38,18 +42,14 @@ async def put_meter(
     known = await store.meter(pool, slug)
     if known is not None and domain.same(known, wanted):
         return MeterView.of(known)
+    if dry_run:
+        _require_same_meaning(known, wanted)
+        return MeterView.of(wanted)
     async with pool.acquire() as connection, connection.transaction():
         revision = await store.lock(connection)
         known = await store.meter(connection, slug)
-        if known is not None:
-            changed = domain.changed_meaning(known, wanted)
-            if changed:
-                raise ApiError(
-                    METER_MEANING,
-                    f"meter {slug} exists with another {', '.join(changed)}",
-                    changed=changed,
-                )
-        else:
+        _require_same_meaning(known, wanted)
+        if known is None:
             response.status_code = 201
         made = msgspec.structs.replace(wanted, revision=revision)
         await store.put(connection, made)
@@ -99,6 +99,16 @@ async def known_meter(connection: Any, slug: str) -> Meter:
     if meter is None:
         raise ApiError(UNKNOWN_METER, f"there is no meter {slug[:80]!r}")
     return meter
+
+
+def _require_same_meaning(known: Meter | None, wanted: Meter) -> None:
+    changed = domain.changed_meaning(known, wanted) if known is not None else []
+    if changed:
+        raise ApiError(
+            METER_MEANING,
+            f"meter {wanted.slug} exists with another {', '.join(changed)}",
+            changed=changed,
+        )
 
 
 def _definition(slug: str, body: MeterDefinition) -> Meter:

@@ -9,9 +9,9 @@ from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
 from rating.errors import UNKNOWN_METER, UNKNOWN_PLAN, code_of
 from rating.plan import Plan, read_plan
+from rating.publishing import Wanted, publish, says_the_same
 from rating.schemas import SLUG, PlanList, PlanOut
 from rating.store import plans
-from rating.store.plans import PlanRow
 
 router = APIRouter(tags=["plans"])
 Slug = Annotated[str, Path(pattern=SLUG, description="The plan's name.")]
@@ -42,15 +42,13 @@ async def put_plan(
         raise ApiError(code_of(errors), detail, errors=listed)
     pool = request.app.state.pool
     newest = await plans.newest(pool, slug)
-    if newest is not None and _says_the_same(newest, plan):
+    if newest is not None and says_the_same(newest, plan):
         return PlanOut.of(newest)
     units = await _units(request, plan)
     async with pool.acquire() as connection, connection.transaction():
-        newest = await plans.lock(connection, slug)
-        if newest is None or not _says_the_same(newest, plan):
-            version = newest.version + 1 if newest is not None else 1
-            newest = await plans.publish(connection, slug, version, body, units)
-    return PlanOut.of(newest)
+        _, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
+    assert made.after is not None
+    return PlanOut.of(made.after)
 
 
 @router.get("/v1/plans", dependencies=[scope("catalog:read")])
@@ -76,16 +74,12 @@ async def get_plan(slug: Slug, request: Request, version: Version = None) -> Pla
     return PlanOut.of(row)
 
 
-def _says_the_same(row: PlanRow, plan: Plan) -> bool:
-    return read_plan(row.body)[0] == plan
-
-
 async def _units(request: Request, plan: Plan) -> dict[str, str]:
     """The units of the plan's meters; raises `ApiError` when there is no such meter."""
     units = {slug: await request.app.state.meters.unit(slug) for slug in sorted(plan.meters)}
     errors = [
         {"path": f"body.prices[{index}].meter", "message": f"there is no meter {price.meter}"}
-        for index, price in enumerate(plan.prices)
+        for index, price in enumerate(plan.all_prices)
         if price.meter is not None and units[price.meter] is None
     ]
     if errors:

@@ -1,9 +1,10 @@
 """Rules: put, read, delete. A change takes effect at the edges by itself."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from common.auth import scope
 from common.errors import ApiError
@@ -22,15 +23,26 @@ Slug = Annotated[str, Path(pattern=SLUG, description="The rule's name.")]
     response_model=RuleOut,
     response_model_exclude_none=True,
 )
-async def put_rule(slug: Slug, rule: RuleIn, request: Request) -> Any:
+async def put_rule(
+    slug: Slug,
+    rule: RuleIn,
+    request: Request,
+    dry_run: Annotated[bool, Query(description="Check it and change nothing.")] = False,
+    assume_meter: Annotated[
+        bool, Query(description="In a dry run: the meter is about to be defined.")
+    ] = False,
+) -> Any:
     """Create the rule, or make a new version of it; an equal body changes nothing."""
-    if await request.app.state.meters.unit(rule.meter) is None:
+    assumed = dry_run and assume_meter
+    if not assumed and await request.app.state.meters.unit(rule.meter) is None:
         raise ApiError(
             UNKNOWN_METER,
             f"there is no meter {rule.meter}",
             errors=[{"path": "body.meter", "message": f"there is no meter {rule.meter}"}],
         )
     async with request.app.state.pool.acquire() as connection, connection.transaction():
+        if dry_run:
+            return _shown(await _foreseen(connection, slug, rule, request.app.state.clock()))
         stored, _ = await store.put_rule(connection, slug, rule.canonical())
     return _shown(stored)
 
@@ -88,6 +100,15 @@ async def delete_rule(slug: Slug, request: Request) -> Response:
     if deleted is None:
         raise ApiError(UNKNOWN_RULE, f"there never was a rule {slug}")
     return Response(status_code=204)
+
+
+async def _foreseen(connection: Any, slug: str, rule: RuleIn, now: datetime) -> store.StoredRule:
+    """The version that putting the rule would leave."""
+    current = await store.rule(connection, slug)
+    if current is not None and current.body == rule.canonical():
+        return current
+    version = current.version + 1 if current is not None else 1
+    return store.StoredRule(slug, version, rule.canonical(), now)
 
 
 def _shown(stored: store.StoredRule) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""Bringing a reviewed catalog about: meters, then all plans in one transaction, then rules.
+
+Every part has been checked before the first is written. Each step may be repeated: a run that died
+leaves meters that are not priced yet, or plans without their rules, and the next run goes on.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from tollgate import calls
+from tollgate.call import Call
+from tollgate.catalog.files import Catalog
+from tollgate.catalog.review import plans_body
+from tollgate.client import Client
+from tollgate.errors import ProblemError
+
+T = TypeVar("T")
+PAUSE_SECONDS: Final = 0.3
+Done = tuple[str, str, str]
+"""(kind, name, what happened)."""
+
+
+class Patience:
+    """Performs calls, again while a service does not know yet what another one has taken."""
+
+    def __init__(self, client: Client, seconds: float) -> None:
+        self._client, self._deadline = client, time.monotonic() + seconds
+
+    def perform(self, call: Call[T]) -> T:
+        """The answer; raises what is still refused when the time is over."""
+        return self.retry(lambda: self._client.perform(call))
+
+    def retry(self, step: Callable[[], T]) -> T:
+        """What `step` returns; raises what it still raises when the time is over."""
+        while True:
+            try:
+                return step()
+            except ProblemError as error:
+                learning = error.code.startswith("unknown_") or error.status >= 500
+                if not learning or time.monotonic() > self._deadline:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def meters(perform: Callable[[Call[Any]], Any], catalog: Catalog) -> Iterator[Done]:
+    """Define the meters."""
+    for item in catalog["meters"]:
+        perform(calls.aggregator.put_meter_body(item.name, item.body))
+        yield "meter", item.name, "applied"
+
+
+def plans(
+    perform: Callable[[Call[Any]], Any],
+    catalog: Catalog,
+    *,
+    revision: int | None = None,
+    reason: str = "",
+) -> Iterator[Done]:
+    """Publish the plans, all in one revision."""
+    if not catalog["plans"]:
+        return
+    call = calls.rating.publish(plans_body(catalog["plans"]), revision=revision, reason=reason)
+    for plan in perform(call)["plans"]:
+        same = " (unchanged)" if plan["change"] == "unchanged" else ""
+        yield "plan", plan["slug"], f"version {plan['version']}{same}"
+
+
+def rules(perform: Callable[[Call[Any]], Any], catalog: Catalog) -> Iterator[Done]:
+    """Put the rules."""
+    for item in catalog["rules"]:
+        made = perform(calls.throttler.put_rule_body(item.name, item.body))
+        yield "rule", item.name, f"version {made['version']}"

@@ -1,0 +1,87 @@
+"""Plans are published together: all or none, in one transaction and one revision."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rating.plan import Plan, read_plan
+from rating.store import catalog, plans
+from rating.store.plans import PlanRow
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A plan to publish. `units`: of its meters."""
+
+    slug: str
+    body: Mapping[str, Any]
+    plan: Plan
+    units: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of it, or would: `before` is the newest version until then, `after` what says
+    the same as is wanted, the same row where nothing changes."""
+
+    wanted: Wanted
+    before: PlanRow | None
+    after: PlanRow | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a version is made."""
+        return self.after is None or self.before is None or self.after is not self.before
+
+
+class RevisionChanged(Exception):
+    """The catalog is not at the revision that was expected."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"the catalog is at revision {found}, not at {expected}")
+
+
+def says_the_same(row: PlanRow, plan: Plan) -> bool:
+    """Whether a version says what is wanted, however its decimals are written."""
+    return read_plan(row.body)[0] == plan
+
+
+async def publish(
+    tx: Any,
+    wanted: Sequence[Wanted],
+    *,
+    expected: int | None = None,
+    actor: str = "",
+    reason: str = "",
+) -> tuple[int, list[Published]]:
+    """The catalog's revision, and what became of each plan. Nothing changes where all plans say
+    what they said. Raises `RevisionChanged` when something would change and the catalog is not at
+    `expected`: who asks again because an answer was lost is told the same."""
+    revision = await catalog.lock(tx)
+    made: list[Published] = []
+    versions: dict[str, int] = {}
+    for one in wanted:
+        before = await plans.lock(tx, one.slug)
+        if before is not None and says_the_same(before, one.plan):
+            made.append(Published(one, before, before))
+            continue
+        if expected is not None and expected != revision:
+            raise RevisionChanged(expected, revision)
+        version = before.version + 1 if before is not None else 1
+        after = await plans.publish(tx, one.slug, version, dict(one.body), dict(one.units))
+        versions[one.slug] = version
+        made.append(Published(one, before, after))
+    if versions:
+        revision += 1
+        await catalog.record(tx, revision, versions, actor=actor, reason=reason)
+    return revision, made
+
+
+async def foresee(connection: Any, wanted: Sequence[Wanted]) -> tuple[int, list[Published]]:
+    """What `publish` would do; nothing is changed, not even locked."""
+    made = []
+    for one in wanted:
+        before = await plans.newest(connection, one.slug)
+        same = before is not None and says_the_same(before, one.plan)
+        made.append(Published(one, before, before if same else None))
+    return await catalog.revision(connection), made

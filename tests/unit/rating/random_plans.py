@@ -1,0 +1,96 @@
+"""Random plans with every kind of part, written as a caller would."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.unit.rating.random_prices import AMOUNTS, UNITS, random_prices
+
+POSITIVE = UNITS
+TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2026-02-15T12:30:00Z"])
+
+
+@st.composite
+def random_plans(draw: st.DrawFn) -> dict[str, Any]:
+    """A body that must be right."""
+    prices = [_price(draw, f"p{number}") for number in range(draw(st.integers(1, 4)))]
+    slugs = [price["slug"] for price in prices]
+    arrears = [price["slug"] for price in prices if price.get("billed") != "advance"]
+    body: dict[str, Any] = {"name": "Plan", "currency": "USD", "prices": prices}
+    body["interval"] = draw(
+        st.sampled_from(["month", "quarter", "year", {"weeks": 2}, {"days": 10}, {"hours": 36}])
+    )
+    if draw(st.booleans()):
+        body["alignment"] = draw(st.sampled_from(["calendar", "anniversary"]))
+    if draw(st.booleans()):
+        body["effective_from"] = draw(TIMES)
+    if draw(st.booleans()):
+        body["trial"] = {"days": draw(st.integers(1, 60)), "covers": draw(_COVERS)}
+    if draw(st.booleans()):
+        body["one_offs"] = [{"slug": "setup", "amount": draw(AMOUNTS), "description": "Setup"}]
+    if draw(st.booleans()):
+        of = {"of": draw(_some(slugs))} if draw(st.booleans()) else {}
+        body["commitments"] = [{"slug": "minimum", "amount": draw(POSITIVE), **of}]
+    if draw(st.booleans()):
+        of = {"of": draw(_some(arrears))} if arrears and draw(st.booleans()) else {}
+        body["credits"] = [
+            {
+                "slug": "pack",
+                "amount": draw(POSITIVE),
+                "price": draw(AMOUNTS),
+                "every": draw(st.sampled_from(["period", "once"])),
+                "expires_after": draw(st.integers(1, 5)),
+                **of,
+            }
+        ]
+    if draw(st.booleans()):
+        percent = {"percent": draw(st.integers(1, 100).map(str))}
+        off = draw(st.sampled_from([percent, {"amount": draw(POSITIVE)}]))
+        body["coupons"] = [{"slug": "welcome", "periods": draw(st.integers(1, 9)), **off}]
+    if draw(st.booleans()):
+        add_on = {"slug": "backup", "name": "Backup", "prices": [_price(draw, "backup-price")]}
+        body["add_ons"] = [add_on]
+    if draw(st.booleans()):
+        body["currencies"] = {"EUR": _in_euro(body)}
+    return body
+
+
+_COVERS = st.sampled_from(["all", "fees"])
+
+
+def _some(slugs: list[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(slugs), min_size=1, unique=True)
+
+
+def _price(draw: st.DrawFn, slug: str) -> dict[str, Any]:
+    made = {"slug": slug, **draw(random_prices()).fields()}
+    if made["model"] == "flat":
+        made["billed"] = draw(st.sampled_from(["advance", "arrears"]))
+    elif draw(st.booleans()):
+        made["meter"] = draw(st.sampled_from(["requests", "bytes"]))
+    else:
+        made["quantity"] = "seats"
+        made["billed"] = draw(st.sampled_from(["advance", "arrears"]))
+    if draw(st.booleans()):
+        made["description"] = "A price"
+    if draw(st.booleans()):
+        made["from"] = draw(TIMES)
+    return made
+
+
+def _in_euro(body: dict[str, Any]) -> dict[str, Any]:
+    """The same amounts, said again."""
+    said: dict[str, Any] = {}
+    prices = [*body["prices"], *(p for add_on in body.get("add_ons", []) for p in add_on["prices"])]
+    for price in prices:
+        money = {
+            name: value
+            for name, value in price.items()
+            if name in ("amount", "unit_amount", "tiers", "multiplier")
+        }
+        said[price["slug"]] = money
+    for section in ("one_offs", "commitments", "credits", "coupons"):
+        for part in body.get(section, []):
+            if "amount" in part:
+                said[part["slug"]] = {"amount": part["amount"]}
+    return said
