@@ -92,6 +92,14 @@ async def test_from_a_catalog_to_an_invoice_with_the_command_alone(
         assert [one["result"] for one in again if one["kind"] == "subscription"] == [
             applied[4]["result"].replace("created", "exists")
         ]
+        _, exported = await run("plan", "export")
+        (tmp_path / "exported.yaml").write_text(exported)
+        assert (await parsed("plan", "diff", "-f", str(tmp_path / "exported.yaml")))[
+            "changes"
+        ] == []
+        code, out = await run("plan", "apply", "-f", str(tmp_path / "exported.yaml"))
+        assert code == 0, out
+        assert (await run("plan", "export"))[1] == exported
         for _ in range(2):
             sent = await parsed("events", "send", "-f", str(events))
             assert sent == {"accepted": 4, "rejected": []}
