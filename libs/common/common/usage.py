@@ -16,6 +16,7 @@ import msgspec
 from common.aggregates import combine
 from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
+from common.usage_days import TOTALS, day_of, refresh, whole_days
 
 HOUR = timedelta(hours=1)
 Place = tuple[str, str, datetime, datetime]
@@ -120,10 +121,11 @@ def split(start: datetime, end: datetime) -> tuple[datetime, datetime]:
 
 
 class UsageProjection:
-    """The tables of `usage_tables` in `schema`."""
+    """The tables of `usage_tables` in `schema`. `days`: with the table of `usage_days.day_table`,
+    for who adds up long periods again and again."""
 
-    def __init__(self, schema: str) -> None:
-        self._schema = schema
+    def __init__(self, schema: str, *, days: bool = False) -> None:
+        self._schema, self._days = schema, days
 
     async def upsert(self, tx: Any, rollups: Sequence[Rollup]) -> None:
         """Take over `rollups` (any order, repeats allowed)."""
@@ -145,6 +147,8 @@ class UsageProjection:
                     for member in slot.members
                 )
         await self._upsert_rows(tx, "usage_hours", "hour", hours)
+        if self._days:
+            await refresh(tx, self._schema, ((*place, day_of(hour)) for *place, hour in hours))
         await self._upsert_rows(tx, "usage_slots", "slot", slots)
         if members:
             await tx.execute(
@@ -203,21 +207,12 @@ class UsageProjection:
         return usage
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:
-        """`usage` of each place, in order, in one query: a month of hours is added up by the
-        database."""
+        """`usage` of each place, in order, in one query: the database adds up the hours, or the
+        whole days where it keeps them."""
         if not places:
             return []
         _check_slots(places)
-        rows = await self._used(
-            connection,
-            places,
-            f"""
-            SELECT number, shard, aggregation,
-                   count(*) AS rows, max(version) AS version, {_TOTALS}
-            FROM used
-            GROUP BY number, shard, aggregation
-            """,
-        )
+        rows = await self._totals(connection, places)
         found: dict[int, list[Any]] = {}
         for row in rows:
             found.setdefault(row["number"] - 1, []).append(row)
@@ -228,6 +223,44 @@ class UsageProjection:
         counted = dict(zip(distinct, members, strict=True))
         return [_usage(found.get(number, []), counted.get(number)) for number in range(len(places))]
 
+    async def _totals(self, connection: Any, places: Sequence[Place]) -> list[Any]:
+        """The totals of each place (its `number` counts from 1) by shard. Each place is added up
+        by itself: grouping all of their rows at once would sort them on disk."""
+        hours = [split(start, end) for _, _, start, end in places]
+        days = [whole_days(*one) if self._days else (one[1], one[1]) for one in hours]
+        parts = [
+            _summed(self._schema, "hour", "hour >= first_hour AND hour < first_day"),
+            _summed(self._schema, "hour", "hour >= last_day AND hour < last_hour"),
+            _summed(self._schema, "slot", "slot >= starts AND slot < least(first_hour, ends)"),
+            _summed(self._schema, "slot", "slot >= last_hour AND slot < ends"),
+        ]
+        if self._days:
+            parts.append(_summed(self._schema, "day", "day >= first_day AND day < last_day"))
+        rows: list[Any] = await connection.fetch(
+            f"""
+            SELECT place.number, total.*
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
+                        $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+                        $8::timestamptz[])
+                     WITH ORDINALITY
+                     AS place (tenant, meter, starts, ends, first_hour, last_hour, first_day,
+                               last_day, number)
+            CROSS JOIN LATERAL (
+                SELECT shard, aggregation, sum(rows)::bigint AS rows, max(version) AS version,
+                       {TOTALS}
+                FROM ({" UNION ALL ".join(parts)}) AS used
+                GROUP BY shard, aggregation) AS total
+            """,
+            *zip(
+                *(
+                    (*place, *whole_hours, *inner)
+                    for place, whole_hours, inner in zip(places, hours, days, strict=True)
+                ),
+                strict=True,
+            ),
+        )
+        return rows
+
     async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]:
         """What was used of each place by group, the groups in the order of their keys."""
         if not places:
@@ -237,7 +270,7 @@ class UsageProjection:
             connection,
             places,
             f"""
-            SELECT number, group_key, aggregation, {_TOTALS}
+            SELECT number, group_key, aggregation, {TOTALS}
             FROM used
             GROUP BY number, group_key, aggregation
             ORDER BY number, group_key
@@ -374,22 +407,24 @@ class UsageProjection:
         )
 
 
-_TOTALS = """
-    sum(count)::bigint AS count,
-    sum(sum) AS sum,
-    min(min) AS min,
-    max(max) AS max,
-    (array_agg(latest ORDER BY latest_at DESC, latest DESC)
-        FILTER (WHERE latest IS NOT NULL))[1] AS latest,
-    max(latest_at) FILTER (WHERE latest IS NOT NULL) AS latest_at"""
-
-
 def _part(schema: str, bucket: str, condition: str) -> str:
     """The rows of hours or slots (`bucket`) of `place` for which `condition` holds."""
     width = "1 hour" if bucket == "hour" else "10 seconds"
     return f"""
                     SELECT {bucket} AS bucket, interval '{width}' AS width, group_key, shard,
                            aggregation, version, count, sum, min, max, latest, latest_at
+                    FROM {schema}.usage_{bucket}s
+                    WHERE tenant = place.tenant
+                      AND meter = place.meter
+                      AND {condition}"""
+
+
+def _summed(schema: str, bucket: str, condition: str) -> str:
+    """The rows of days, hours or slots of `place` for which `condition` holds, to be added up."""
+    rows = "hours" if bucket == "day" else "1"
+    return f"""
+                    SELECT shard, aggregation, {rows} AS rows, version, count, sum, min, max,
+                           latest, latest_at
                     FROM {schema}.usage_{bucket}s
                     WHERE tenant = place.tenant
                       AND meter = place.meter

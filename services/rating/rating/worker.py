@@ -80,7 +80,7 @@ class RatingStage:
         self.tick_seconds: float | None = rate_seconds
         self._bus, self._rate_seconds, self._limit = bus, rate_seconds, rate_subscriptions
         self._clock = clock
-        self._usage = UsageProjection(SCHEMA)
+        self._usage = UsageProjection(SCHEMA, days=True)
 
     async def recover(self, part: Partition) -> None:
         """Emit the charges again that the owner before had written and perhaps not emitted."""

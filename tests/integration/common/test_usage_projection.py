@@ -17,6 +17,8 @@ from common.usage import Place, UsageProjection, UsageRow
 pytestmark = pytest.mark.servers
 START = datetime(2026, 3, 1, 22, tzinfo=UTC)
 SECONDS = 4 * 3600
+LONG_SECONDS = 52 * 3600
+"""With two whole days in the middle."""
 AGGREGATIONS = ("count", "sum", "min", "max", "avg", "latest", "unique_count")
 
 
@@ -26,6 +28,7 @@ class Model:
 
     aggregation: str
     random: Random
+    seconds: int = SECONDS
     events: list[tuple[datetime, Decimal, str, str]] = field(default_factory=list)
     rollups: list[Rollup] = field(default_factory=list)
 
@@ -35,7 +38,7 @@ class Model:
         for version in range(1, 30):
             dirty: dict[tuple[Any, ...], dict[datetime, list[str]]] = {}
             for _ in range(self.random.randint(0, 6)):
-                at = START + timedelta(seconds=self.random.randrange(SECONDS))
+                at = START + timedelta(seconds=self.random.randrange(self.seconds))
                 value = Decimal(self.random.randint(-500, 500)) / 8
                 member = f"m{self.random.randint(0, 9)}"
                 place = (self.random.choice("ab"), self.random.randint(0, 1))
@@ -94,11 +97,15 @@ async def all_rows(projection: UsageProjection, pool: asyncpg.Pool, place: Place
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 @pytest.mark.parametrize("seed", range(6))
-async def test_it_is_the_dictionary(pool: asyncpg.Pool, aggregation: str, seed: int) -> None:
+@pytest.mark.parametrize("days", [False, True])
+async def test_it_is_the_dictionary(
+    pool: asyncpg.Pool, aggregation: str, seed: int, days: bool
+) -> None:
     random = Random(seed)
-    model = Model(aggregation, random)
+    seconds = LONG_SECONDS if days else SECONDS
+    model = Model(aggregation, random, seconds)
     model.run()
-    projection = UsageProjection("kernel")
+    projection = UsageProjection("kernel", days=days)
     deliveries = model.rollups + random.choices(model.rollups, k=len(model.rollups) // 2)
     random.shuffle(deliveries)
     while deliveries:
@@ -108,10 +115,10 @@ async def test_it_is_the_dictionary(pool: asyncpg.Pool, aggregation: str, seed: 
 
     places = []
     for _ in range(12):
-        cuts = sorted(random.randrange(SECONDS // 10 + 1) for _ in range(2))
+        cuts = sorted(random.randrange(seconds // 10 + 1) for _ in range(2))
         bounds = [START + cut * SLOT for cut in cuts]
         places.append(("t", "m", bounds[0], bounds[1]))
-    places += [("t", "m", START, START + timedelta(hours=h)) for h in range(5)]
+    places += [("t", "m", START, START + timedelta(hours=h)) for h in (0, 1, 2, 3, 4, 26, 50)]
     found = await projection.usages(pool, places)
 
     by_group = await projection.groups(pool, places)

@@ -161,7 +161,9 @@ async def _differences(
     tx: Any, after: Subscription, plans: Plans, now: datetime
 ) -> list[Difference]:
     """What would become of the subscription's charges, all its periods rated again."""
-    made = await assess(tx, UsageProjection(SCHEMA), [after], plans, {after.id: None}, now=now)
+    made = await assess(
+        tx, UsageProjection(SCHEMA, days=True), [after], plans, {after.id: None}, now=now
+    )
     known = await charges.known(tx, [], [after.id])
     ids = {charge.id for charge in made}
     gone = [withdraw(charge) for charge in known.values() if charge.id not in ids]

@@ -75,7 +75,7 @@ async def explain_charge(
         listing = f"explain/{id}"
         after = decode_cursor(listing, cursor, RowKey)
         if charge.meter is not None:
-            usage = UsageProjection(SCHEMA)
+            usage = UsageProjection(SCHEMA, days=True)
             place = (charge.tenant, charge.meter, charge.period_from, charge.period_to)
             now = await usage.usage(connection, *place)
             rows = await usage.rows(connection, place, after, limit + 1)
