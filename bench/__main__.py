@@ -1,6 +1,7 @@
 """`python -m bench`: measure, write bench/results/, and on request docs/performance.md."""
 
 import asyncio
+import logging
 import signal
 import sys
 import time
@@ -46,6 +47,7 @@ def main(
     ] = False,
 ) -> None:
     """Measure, and write what was found as Markdown and JSON."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     command = _command(scale, only, seed)

@@ -53,10 +53,13 @@ async def subscribe(
     return found
 
 
-async def charged(ground: Ground) -> int:
-    """Requests and bytes in all charges together, as stored: cheap to watch."""
+async def charged(ground: Ground, tenants: Sequence[str]) -> int:
+    """Requests and bytes in all charges of the tenants together, as stored: cheap to watch."""
     pool = await ground.pool("rating")
-    return int(await pool.fetchval("SELECT coalesce(sum(quantity), 0) FROM rating.charges"))
+    found = await pool.fetchval(
+        "SELECT coalesce(sum(quantity), 0) FROM rating.charges WHERE tenant = ANY ($1)", tenants
+    )
+    return int(found)
 
 
 async def faults_of_charges(ground: Ground, truth: Truth) -> list[str]:

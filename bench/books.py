@@ -11,12 +11,21 @@ EXPECTED_RATE = 100_000
 
 
 def traffic(
-    site: Site, events: int, *, per_request: int, kind: Kind = "events", ahead_seconds: float = 0
+    site: Site,
+    events: int,
+    *,
+    per_request: int,
+    kind: Kind = "events",
+    during_seconds: float | None = None,
 ) -> Traffic:
-    """Events of the last seconds, as a busy system sees them. `ahead_seconds`: the newest are that
-    far in the future, for a run that takes its time."""
-    span_ms = max(1000, events * 1000 // EXPECTED_RATE)
-    begin_ms = time.time_ns() // 1_000_000 - span_ms + int(ahead_seconds * 1000)
+    """Events of the last seconds, as a busy system sees them; with `during_seconds` those of the
+    stretch that begins now, for a load that is paced over it."""
+    now_ms = time.time_ns() // 1_000_000
+    if during_seconds is not None:
+        begin_ms, span_ms = now_ms, max(1, int(during_seconds * 1000))
+    else:
+        span_ms = max(1000, events * 1000 // EXPECTED_RATE)
+        begin_ms = now_ms - span_ms
     return Traffic(
         seed=site.next_seed(),
         events=events,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Scale:
     """`events`: in a run at full speed. `small_requests`: in a run of requests of one event; those
     of 10 and 100 have up to ten times as many events. `ids`, `rows`, `catalog_tenants`, `meters`:
-    what growth fills in before it measures again."""
+    what growth fills in before it measures again. `probes`: decisions at the edge and invoices
+    that are followed in a repetition."""
 
     name: str
     repetitions: int
@@ -33,7 +34,7 @@ FULL = Scale(
     events=1_000_000,
     small_requests=40_000,
     latency_seconds=30,
-    probes=8,
+    probes=20,
     tenants=250,
     groups=10,
     ceiling_rows=500_000,
@@ -50,7 +51,7 @@ QUICK = Scale(
     events=200_000,
     small_requests=5_000,
     latency_seconds=6,
-    probes=2,
+    probes=6,
     tenants=250,
     groups=10,
     ceiling_rows=100_000,
@@ -67,7 +68,7 @@ TINY = Scale(
     events=4_000,
     small_requests=100,
     latency_seconds=0.5,
-    probes=1,
+    probes=2,
     tenants=20,
     groups=2,
     ceiling_rows=2_000,

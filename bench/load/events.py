@@ -16,7 +16,7 @@ import zstandard
 EVENT_TYPE = "http.request"
 EVENT_BYTES = 212
 
-Kind = Literal["events", "batches"]
+Kind = Literal["events", "batches", "checks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,8 @@ class Prepared:
 
 def prepare(traffic: Traffic) -> Prepared:
     """The requests of `traffic`; the same seed always gives the same ones."""
-    return _batches(traffic) if traffic.kind == "batches" else _events(traffic)
+    makers = {"events": _events, "batches": _batches, "checks": _checks}
+    return makers[traffic.kind](traffic)
 
 
 def event_maker(
@@ -182,6 +183,15 @@ def _batches(traffic: Traffic) -> Prepared:
         left -= n
         number += 1
     return Prepared(lanes, sizes, truth)
+
+
+def _checks(traffic: Traffic) -> Prepared:
+    """Questions whether a tenant may go on: nothing is counted."""
+    requests = [
+        _request("/v1/check", f'{{"tenant":"{tenant_key(n)}"}}'.encode(), "application/json")
+        for n in random.Random(traffic.seed).choices(range(traffic.tenants), k=traffic.events)
+    ]
+    return Prepared([requests], [[1] * traffic.events], Truth.zero(traffic.tenants))
 
 
 def _request(path: str, body: bytes, content_type: str, encoding: str = "") -> bytes:

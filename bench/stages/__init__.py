@@ -2,7 +2,8 @@
 
 from bench.contract import Benchmark
 from bench.stages.api import IngestApi
+from bench.stages.collector import Collector
 from bench.stages.ledger import LedgerAlone
 from bench.stages.relay import Relay
 
-STAGES: tuple[Benchmark, ...] = (IngestApi(), LedgerAlone(), Relay())
+STAGES: tuple[Benchmark, ...] = (IngestApi(), LedgerAlone(), Relay(), Collector())

@@ -120,7 +120,7 @@ async def _rate(site: Site, ground: Ground, books: Books) -> Measurement:
     async def done() -> int:
         """Rollups read; the last one counts only when everything has been charged."""
         read = await watch.position()
-        return read if read < end or await charged(ground) == owed else end - 1
+        return read if read < end or await charged(ground, site.tenants()) == owed else end - 1
 
     seconds, cpu = await watch.time("rating", done, end)
     faults = await faults_of_charges(ground, books.truth)
