@@ -1,6 +1,6 @@
 """The aims, and whether a run reached them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.summary import Row
@@ -8,12 +8,19 @@ from bench.summary import Row
 
 @dataclass(frozen=True, kw_only=True)
 class Aim:
-    """What is asked of a benchmark's median rate or, with `timed`, of a p99 in milliseconds."""
+    """What is asked: of a benchmark's median rate; with `timed`, of a p99 in milliseconds; with
+    `cost_of`, of its CPU time a unit as a multiple of that benchmark's."""
 
     what: str
     benchmark: str
     bound: float
     timed: str | None = None
+    cost_of: str | None = None
+
+    @property
+    def is_upper(self) -> bool:
+        """Whether less is better."""
+        return self.timed is not None or self.cost_of is not None
 
 
 AIMS = (
@@ -29,6 +36,18 @@ AIMS = (
         bound=3_000,
         timed="decision",
     ),
+    Aim(
+        what="CPU an event with 30 million ids and a full catalog, to that with none",
+        benchmark="growth.large.events",
+        bound=1.10,
+        cost_of="growth.small.events",
+    ),
+    Aim(
+        what="the same for batches",
+        benchmark="growth.large.batches",
+        bound=1.10,
+        cost_of="growth.small.batches",
+    ),
 )
 
 
@@ -43,19 +62,24 @@ class Verdict:
     def reached(self) -> bool | None:
         if self.found is None:
             return None
-        return self.found <= self.aim.bound if self.aim.timed else self.found >= self.aim.bound
+        below = self.found <= self.aim.bound
+        return below if self.aim.is_upper else self.found >= self.aim.bound
 
 
 def judge(rows: Sequence[Row], aims: Sequence[Aim] = AIMS) -> list[Verdict]:
     """One verdict an aim, in their order."""
     by_name = {row.name: row for row in rows}
-    return [Verdict(aim=aim, found=_found(by_name.get(aim.benchmark), aim)) for aim in aims]
+    return [Verdict(aim=aim, found=_found(by_name, aim)) for aim in aims]
 
 
-def _found(row: Row | None, aim: Aim) -> float | None:
-    if row is None:
+def _found(rows: Mapping[str, Row], aim: Aim) -> float | None:
+    row = rows.get(aim.benchmark)
+    if row is None or row.rate is None:
         return None
+    if aim.cost_of is not None:
+        other = rows.get(aim.cost_of)
+        return row.cpu_us_total / other.cpu_us_total if other and other.cpu_us_total else None
     if aim.timed is None:
-        return row.rate.middle if row.rate else None
+        return row.rate.middle
     latency = row.latencies.get(aim.timed)
     return latency.p99 if latency else None

@@ -90,8 +90,9 @@ def _aims(verdicts: Sequence[Verdict]) -> str:
     lines = []
     for verdict in verdicts:
         aim, found = verdict.aim, verdict.found or 0.0
-        bound = f"< {aim.bound:,.0f} ms" if aim.timed else f"{aim.bound:,.0f}"
-        shown = f"{found:,.0f} ms" if aim.timed else f"{found:,.0f}"
+        form = "{:,.0f} ms" if aim.timed else "{:.2f}" if aim.cost_of else "{:,.0f}"
+        bound = f"{'at most' if aim.is_upper else 'at least'} {form.format(aim.bound)}"
+        shown = form.format(found)
         lines.append([aim.what, bound, shown, "yes" if verdict.reached else "**no**"])
     return _table(["aim", "asked", "found", "reached"], lines)
 
@@ -125,11 +126,14 @@ def _cpu(found: Sequence[Row]) -> str:
 
 def _memory(found: Sequence[Row]) -> str:
     lines = [
-        [f"`{row.name}`", ", ".join(f"{name} {mib:.0f}" for name, mib in row.rss_mib.items())]
+        [
+            f"`{row.name}`",
+            ", ".join(f"{name} {a:.0f} → {b:.0f}" for name, (a, b) in row.rss_mib.items()),
+        ]
         for row in found
         if row.rss_mib
     ]
-    return _table(["benchmark", "resident MiB at the end, the most of the repetitions"], lines)
+    return _table(["benchmark", "resident MiB after the first and the last repetition"], lines)
 
 
 def _spread(values: Spread) -> str:

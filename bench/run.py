@@ -47,7 +47,7 @@ async def run(site: Site, benchmarks: Iterable[Benchmark], findings: Findings) -
 async def _repeat(site: Site, benchmark: Benchmark, findings: Findings) -> None:
     abouts = {about.name: about for about in benchmark.abouts}
     async with benchmark.setup(site) as measure:
-        for number in range(site.scale.repetitions):
+        for number in range(site.scale.repetitions_of(benchmark.abouts[0].family)):
             for name, measurement in (await measure(number)).items():
                 findings.add(abouts[name], measurement)
                 site.say(f"  {_line(name, measurement)}")

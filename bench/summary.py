@@ -21,7 +21,8 @@ class Latency:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One benchmark. `rate` is in units a second, None when no repetition counts. `cpu_us`: the
-    median repetition's CPU microseconds a unit by process. `ratios`: rate to each ceiling's."""
+    median repetition's CPU microseconds a unit by process. `ratios`: rate to each ceiling's.
+    `rss_mib`: resident memory after the first repetition and after the last, by process."""
 
     name: str
     family: Family
@@ -32,7 +33,7 @@ class Row:
     cpu_us: Mapping[str, float]
     ratios: Mapping[str, float]
     latencies: Mapping[str, Latency]
-    rss_mib: Mapping[str, float]
+    rss_mib: Mapping[str, tuple[float, float]]
     faults: Sequence[str]
 
     @property
@@ -100,6 +101,13 @@ def _latencies(counted: Sequence[Measurement]) -> dict[str, Latency]:
     return found
 
 
-def _rss(counted: Sequence[Measurement]) -> dict[str, float]:
-    names = sorted({name for one in counted for name in one.rss_bytes})
-    return {name: max(one.rss_bytes.get(name, 0) for one in counted) / 2**20 for name in names}
+def _rss(counted: Sequence[Measurement]) -> dict[str, tuple[float, float]]:
+    """PostgreSQL is left out: each of its processes counts the buffers that they share."""
+    if not counted:
+        return {}
+    first, last = counted[0].rss_bytes, counted[-1].rss_bytes
+    return {
+        name: (first[name] / 2**20, last[name] / 2**20)
+        for name in sorted(first.keys() & last.keys())
+        if not name.startswith("postgres")
+    }

@@ -78,7 +78,7 @@ class _Run:
         await subscribe(self._ground, self._site.tenants(), begin)
         await subscribe(self._ground, ["probe-visible", "probe-charge"], begin)
         self._bill = (await subscribe(self._ground, ["probe-bill"], begin))["probe-bill"]
-        edges = self._site.scale.repetitions * self._site.scale.probes
+        edges = self._site.scale.repetitions * self._site.scale.decisions
         self._edges = [f"probe-edge-{number:04d}" for number in range(edges)]
         await subscribe(self._ground, self._edges, begin, plan=PLAN)
         await self._probes.define_rule()
@@ -143,7 +143,7 @@ class _Run:
         self, number: int, sending: "asyncio.Task[object]"
     ) -> Mapping[str, Sequence[float]]:
         """Follows single events, one after the other of each kind, as long as the load runs."""
-        count = self._site.scale.probes
+        count = self._site.scale.decisions
         edges = self._edges[number * count : (number + 1) * count]
         found: dict[str, list[float]] = {"visible": [], "charge": [], "decision": []}
 
@@ -170,7 +170,7 @@ class _Run:
 
     async def _invoices(self) -> Measurement:
         """Each closes another ten seconds of an hour that is past, with events in it."""
-        count = self._site.scale.probes
+        count = self._site.scale.invoices
         latencies, faults = [], []
         meter = Meter(self._site)
         for _ in range(count):

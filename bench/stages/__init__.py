@@ -2,8 +2,15 @@
 
 from bench.contract import Benchmark
 from bench.stages.api import IngestApi
+from bench.stages.check import LocalCheck
 from bench.stages.collector import Collector
 from bench.stages.ledger import LedgerAlone
 from bench.stages.relay import Relay
 
-STAGES: tuple[Benchmark, ...] = (IngestApi(), LedgerAlone(), Relay(), Collector())
+STAGES: tuple[Benchmark, ...] = (
+    IngestApi(),
+    LedgerAlone(),
+    Relay(),
+    Collector(),
+    LocalCheck(),
+)

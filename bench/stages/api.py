@@ -13,8 +13,6 @@ from common.contracts.topics import RECEIVED
 
 SIZES = {1: 32, 10: 32, 100: 16, 500: 8}
 """Events a request, and connections."""
-EVENTS_A_SMALL_REQUEST_RUN = 10
-"""A run of larger requests has so many times more events than there are small requests."""
 
 
 class IngestApi:
@@ -65,8 +63,7 @@ class IngestApi:
 
 
 def _events(site: Site, size: int) -> int:
-    small = site.scale.small_requests
-    return min(small * size, max(site.scale.events, small * EVENTS_A_SMALL_REQUEST_RUN))
+    return min(site.scale.small_requests * size, site.scale.events)
 
 
 async def logged(ground: Ground, starts: Mapping[int, int]) -> int:
