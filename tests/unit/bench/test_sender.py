@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import pytest
 
@@ -23,8 +24,7 @@ def server(answer: Callable[[int], list[bytes]]) -> Iterator[tuple[str, int]]:
     def serve(connection: socket.socket) -> None:
         reading = connection.makefile("rb")
         with connection, reading:
-            while head := b"".join(iter(reading.readline, b"\r\n")):
-                size = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            while (size := _body_size(reading)) is not None:
                 reading.read(size)
                 with lock:
                     pieces = answer(next(numbers))
@@ -43,6 +43,15 @@ def server(answer: Callable[[int], list[bytes]]) -> Iterator[tuple[str, int]]:
 
         threading.Thread(target=accept, daemon=True).start()
         yield listening.getsockname()
+
+
+def _body_size(reading: BinaryIO) -> int | None:
+    """The Content-Length of the next request, whose head is read; None at the end."""
+    size = None
+    while (line := reading.readline()) not in (b"", b"\r\n"):
+        if line.startswith(b"Content-Length: "):
+            size = int(line.split()[1])
+    return size
 
 
 def prepared(requests: int, per_request: int = 1) -> Prepared:
