@@ -81,7 +81,7 @@ offline-day: $(INSTALLED) ## an edge comes back after a day without the centre (
 	  $(BIN)/python -m pytest -s tests/e2e/test_offline_day.py
 
 power-loss: $(INSTALLED) ## cut the power after each system call of a collector's files (SCALE=20 for longer lives)
-	@TOLLGATE_POWER_LOSS_SCALE=$(SCALE) $(BIN)/python -m pytest -s tests/simulation/power_loss
+	@TOLLGATE_POWER_LOSS_SCALE=$(SCALE) $(BIN)/python -m pytest -s --timeout 0 tests/simulation/power_loss
 
 lint: $(INSTALLED) ## ruff, mypy --strict, who may import whom, and docs/reference up to date
 	@$(BIN)/ruff check .

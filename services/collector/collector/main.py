@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from collector.decisions.gate import Gate
+from collector.front import Front
 from collector.node import Node
 from collector.openapi import describe
 from collector.routes import events, status
@@ -45,7 +46,7 @@ def build(settings: Settings) -> ASGIApp:
         unguarded=frozenset({events.PATH}),
     )
     describe(app)
-    return Gate(app, node.decisions, settings.auth_tokens)
+    return Gate(Front(app, node), node.decisions, settings.auth_tokens)
 
 
 @cli.callback(invoke_without_command=True)

@@ -20,7 +20,8 @@ from common.errors import ApiError, ErrorCode, problem
 from common.events import BodyError, decompress, elements
 from common.events.limits import BODY_BYTES
 
-router = APIRouter(tags=["events"], dependencies=[scope("events:write")])
+SCOPE = "events:write"
+router = APIRouter(tags=["events"], dependencies=[scope(SCOPE)])
 PATH = "/v1/events"
 
 _EVENTS_A_TURN = 250
@@ -43,7 +44,13 @@ async def post_events(
 ) -> Response:
     """200 means: on this node's disk, behind an fsync. Send what was not answered again, with the
     same ids; it is counted once."""
-    node: Node = request.app.state.node
+    return await take(request.app.state.node, request)
+
+
+async def take(node: Node, request: Request) -> Response:
+    """The answer to a body of events, once they are durable. Raises ApiError."""
+    content_type = request.headers.get("content-type")
+    content_encoding = request.headers.get("content-encoding")
     try:
         body = await _read(request)
         if len(body) > _LARGE_BODY_BYTES:
@@ -70,8 +77,9 @@ async def post_events(
 async def _sort_out(found: list[bytes], now_ms: int) -> Intake:
     intake = Intake()
     for index in range(0, len(found), _EVENTS_A_TURN):
+        if index:
+            await asyncio.sleep(0)  # a large body must not keep the gate waiting
         sort_out(intake, index, found[index : index + _EVENTS_A_TURN], now_ms)
-        await asyncio.sleep(0)  # a large body must not keep the gate waiting
     return intake
 
 
