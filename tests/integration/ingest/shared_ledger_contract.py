@@ -74,7 +74,7 @@ async def no_compaction(pool: asyncpg.Pool) -> None:
     """For a ledger that has none."""
 
 
-def events(*, stamped: bool) -> st.SearchStrategy[list[Event]]:
+def events() -> st.SearchStrategy[list[Event]]:
     return st.lists(
         st.builds(
             Event,
