@@ -25,6 +25,12 @@ class Aim:
 
 AIMS = (
     Aim(what="events/s end to end, random ids", benchmark="endtoend.events", bound=100_000),
+    Aim(
+        what="p99 from usage to charge, 1,000 changing subscriptions/s",
+        benchmark="rating.changing",
+        bound=3_000,
+        timed="charge",
+    ),
     Aim(what="events/s end to end, batches", benchmark="endtoend.batches", bound=150_000),
     Aim(what="requests/s of one event, one process", benchmark="ingest.api.1", bound=6_000),
     Aim(what="p99 of a 2xx at half load", benchmark="endtoend.half", bound=100, timed="2xx"),

@@ -2,6 +2,7 @@
 
 from bench.contract import Benchmark
 from bench.stages.api import IngestApi
+from bench.stages.changing import Changing
 from bench.stages.check import LocalCheck
 from bench.stages.collector import Collector
 from bench.stages.ledger import LedgerAlone
@@ -11,6 +12,7 @@ STAGES: tuple[Benchmark, ...] = (
     IngestApi(),
     LedgerAlone(),
     Relay(),
+    Changing(),
     Collector(),
     LocalCheck(),
 )

@@ -28,7 +28,7 @@ def test_a_model_takes_what_its_store_takes(store: object, model: object) -> Non
     ("original", "model", "names"),
     [
         (Ledger, ModelLedger, ("admit", "decided", "forget_before")),
-        (common.usage.UsageProjection, ModelUsage, ("upsert", "usages")),
+        (common.usage.UsageProjection, ModelUsage, ("__init__", "upsert", "usages")),
     ],
 )
 def test_classes_too(original: type, model: type, names: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -132,6 +132,11 @@ class Recurrence:
         return (local - self._first_day).days // (self.count * self._unit_days)
 
     def _edge(self, index: int) -> datetime:
+        """Where that period begins. Many subscriptions share a recurrence, so edges are kept."""
+        return _edge_of(self, index)
+
+    def begin(self, index: int) -> datetime:
+        """Where that period begins, by the calendar."""
         if self.unit == "hour":
             return self._hours_base + index * timedelta(hours=self.count)
         if self.unit == "month":
@@ -175,6 +180,11 @@ class Recurrence:
     @cached_property
     def _hours_base(self) -> datetime:
         return self.since or day_start(_FIRST_DAY, self._zone)
+
+
+@lru_cache(maxsize=8192)
+def _edge_of(recurrence: Recurrence, index: int) -> datetime:
+    return recurrence.begin(index)
 
 
 def periods(

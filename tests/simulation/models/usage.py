@@ -11,9 +11,10 @@ from common.usage import Place, Usage, split
 
 
 class ModelUsage:
-    """The tables of hours, slots and members in `schema`, by (tenant, meter, ...)."""
+    """The tables of hours, slots and members in `schema`, by (tenant, meter, ...). Days are made
+    from hours in the same transaction and say the same, so the model keeps none."""
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, *, days: bool = False) -> None:
         self._hours = f"{schema}.usage_hours"
         self._slots = f"{schema}.usage_slots"
         self._members = f"{schema}.usage_members"
