@@ -20,7 +20,16 @@ from common.service import background, create_app
 from common.stream.worker import StageWorker
 from rating.plan_book import PlanBook
 from rating.publish import tenants_outbox
-from rating.routes import catalog, changes, charges, plans, subscriptions, tenants, trials
+from rating.routes import (
+    catalog,
+    changes,
+    charges,
+    plans,
+    simulations,
+    subscriptions,
+    tenants,
+    trials,
+)
 from rating.settings import Settings
 from rating.store import SCHEMA
 from rating.worker import RatingStage, present
@@ -33,6 +42,7 @@ ROUTERS = [
     subscriptions.router,
     changes.router,
     charges.router,
+    simulations.router,
     trials.router,
 ]
 

@@ -1,5 +1,6 @@
 """Plans: each change of a plan's body is a new version, and versions never change."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
@@ -35,16 +36,12 @@ async def put_plan(
 
     A price without a meter is a fee. The models' fields stand in the service's README.
     """
-    plan, errors = read_plan(body)
-    if errors:
-        listed = [{"path": f"body.{one.path}", "message": one.message} for one in errors[:100]]
-        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
-        raise ApiError(code_of(errors), detail, errors=listed)
+    plan = checked(body, "body.")
     pool = request.app.state.pool
     newest = await plans.newest(pool, slug)
     if newest is not None and says_the_same(newest, plan):
         return PlanOut.of(newest)
-    units = await _units(request, plan)
+    units = await units_of(request, plan, "body.")
     async with pool.acquire() as connection, connection.transaction():
         _, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
     assert made.after is not None
@@ -74,11 +71,22 @@ async def get_plan(slug: Slug, request: Request, version: Version = None) -> Pla
     return PlanOut.of(row)
 
 
-async def _units(request: Request, plan: Plan) -> dict[str, str]:
+def checked(body: Mapping[str, Any], path: str) -> Plan:
+    """The plan that a body describes; raises `ApiError` with all that is wrong with it. `path`
+    stands before the fields' names."""
+    plan, errors = read_plan(body)
+    if errors:
+        listed = [{"path": f"{path}{one.path}", "message": one.message} for one in errors[:100]]
+        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
+        raise ApiError(code_of(errors), detail, errors=listed)
+    return plan
+
+
+async def units_of(request: Request, plan: Plan, path: str) -> dict[str, str]:
     """The units of the plan's meters; raises `ApiError` when there is no such meter."""
     units = {slug: await request.app.state.meters.unit(slug) for slug in sorted(plan.meters)}
     errors = [
-        {"path": f"body.prices[{index}].meter", "message": f"there is no meter {price.meter}"}
+        {"path": f"{path}prices[{index}].meter", "message": f"there is no meter {price.meter}"}
         for index, price in enumerate(plan.all_prices)
         if price.meter is not None and units[price.meter] is None
     ]

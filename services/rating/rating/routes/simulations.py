@@ -1,0 +1,140 @@
+"""Try a draft plan on a past period: who would have paid what."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from common.auth import scope
+from common.errors import INVALID_REQUEST, ApiError
+from rating.chart import draw
+from rating.errors import UNKNOWN_PLAN
+from rating.routes.plans import checked, units_of
+from rating.schemas import Exact, Instant, Key, Slug, Strict
+from rating.simulate import Asked, Skipped, simulate
+from rating.simulation import Outcome, by_tenant, totals
+from rating.store import plans
+from rating.store.plans import PlanRow
+from rating.subscription import Refused, effective_span
+
+router = APIRouter(tags=["plans"])
+MAX_TENANTS = 100_000
+_ONE_AT_A_TIME = asyncio.Lock()
+
+
+class SimulationIn(Strict):
+    replaces: Slug = Field(description="The plan whose subscribers are looked at, all versions.")
+    plan: dict[str, Any] = Field(description="The draft, as it would be published.")
+    start: Instant = Field(alias="from")
+    end: Instant = Field(alias="to", description="Not after now.")
+    tenants: Annotated[list[Key], Field(max_length=MAX_TENANTS)] | None = Field(
+        None, description="Only these; all when left out."
+    )
+
+
+class OutcomeOut(BaseModel):
+    """`difference` above zero: the tenant would pay more."""
+
+    tenant: str
+    currency: str
+    now: Exact
+    then: Exact
+    difference: Exact
+
+    @classmethod
+    def of(cls, one: Outcome) -> "OutcomeOut":
+        return cls(
+            tenant=one.tenant,
+            currency=one.currency,
+            now=one.now,
+            then=one.then,
+            difference=one.difference,
+        )
+
+
+class TotalsOut(BaseModel):
+    """Winners would pay less, losers more."""
+
+    currency: str
+    tenants: int
+    now: Exact
+    then: Exact
+    difference: Exact
+    winners: int
+    losers: int
+
+
+class SkippedOut(BaseModel):
+    tenant: str
+    subscription: str
+    reason: str
+
+
+class SimulationOut(BaseModel):
+    """Sums of rounded charges whose period begins in [from, to). `tenants`: the greatest loss
+    first. `chart`: an SVG document, how many tenants would pay how much more or less."""
+
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    totals: list[TotalsOut]
+    tenants: list[OutcomeOut]
+    skipped: list[SkippedOut] = Field(description="Subscriptions that the draft cannot be for.")
+    chart: str
+
+
+@router.post("/v1/simulations", dependencies=[scope("catalog:read")])
+async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut:
+    """Rate a past period once more, with a draft in place of a plan. Nothing is changed: it runs
+    in a read-only transaction. One runs at a time in a process; 10,000 tenants take about half a
+    minute."""
+    state = request.app.state
+    now: datetime = state.clock()
+    try:
+        start, end = effective_span(body.start, body.end)
+    except Refused as refused:
+        raise ApiError(INVALID_REQUEST, f"body.from, body.to: {refused}") from None
+    if end is None or end > now:
+        raise ApiError(INVALID_REQUEST, "body.to: must not be after now")
+    draft = checked(body.plan, "body.plan.")
+    if await plans.newest(state.pool, body.replaces) is None:
+        raise ApiError(UNKNOWN_PLAN, f"there is no plan {body.replaces}")
+    units = await units_of(request, draft, "body.plan.")
+    row = PlanRow(plan=body.replaces, version=0, body=body.plan, units=units, created_at=now)
+    asked = Asked(row, body.tenants, start, end)
+    async with (
+        _ONE_AT_A_TIME,
+        state.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        outcomes, skipped = await simulate(connection, state.plans, asked, now)
+    return _answer(body, asked, by_tenant(outcomes), skipped)
+
+
+def _answer(
+    body: SimulationIn, asked: Asked, outcomes: list[Outcome], skipped: list[Skipped]
+) -> SimulationOut:
+    title = f"A draft of {body.replaces}, {asked.start:%Y-%m-%d} to {asked.end:%Y-%m-%d}"
+    return SimulationOut(
+        start=asked.start,
+        end=asked.end,
+        totals=[
+            TotalsOut(
+                currency=one.currency,
+                tenants=one.tenants,
+                now=one.now,
+                then=one.then,
+                difference=one.then - one.now,
+                winners=one.winners,
+                losers=one.losers,
+            )
+            for one in totals(outcomes)
+        ],
+        tenants=[OutcomeOut.of(one) for one in outcomes],
+        skipped=[
+            SkippedOut(tenant=one.tenant, subscription=one.subscription, reason=one.reason)
+            for one in skipped
+        ],
+        chart=draw(outcomes, title),
+    )
