@@ -38,6 +38,15 @@ UNKNOWN_CHARGE: Final = declare("unknown_charge", 404, "There is no charge with 
 WITHDRAWN_CHARGE: Final = declare(
     "withdrawn_charge", 409, "The charge owes nothing: its period does not exist any more."
 )
+UNKNOWN_RERATE: Final = declare("unknown_rerate", 404, "There is no re-rating with this id.")
+RERATE_STALE: Final = declare(
+    "rerate_stale",
+    409,
+    "The re-rating would do something else by now than what was previewed; make a new one.",
+)
+RERATE_DECIDED: Final = declare(
+    "rerate_decided", 409, "The re-rating was decided the other way already."
+)
 CURRENCY_MISMATCH: Final = declare(
     "currency_mismatch", 422, "The plan's currency is not the tenant's."
 )

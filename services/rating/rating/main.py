@@ -25,6 +25,7 @@ from rating.routes import (
     changes,
     charges,
     plans,
+    rerates,
     simulations,
     subscriptions,
     tenants,
@@ -43,6 +44,7 @@ ROUTERS = [
     changes.router,
     charges.router,
     simulations.router,
+    rerates.router,
     trials.router,
 ]
 

@@ -17,11 +17,10 @@ from rating.assess import assess
 from rating.billing import Plans, key_of, keys_of
 from rating.change_schemas import Change, ChangeOut, Difference, FactOut, HistoryOut, SegmentOut
 from rating.changes import coupon_errors, new_fact, require_possible, running_period_end
-from rating.charging import changes as differing
-from rating.charging import withdraw
 from rating.errors import INVALID_PRICE
 from rating.history import Fact, Kind
 from rating.plan_book import NoVariant
+from rating.rerating import repriced
 from rating.routes.subscriptions import Id, answer, found, locked, plan_for, require_free
 from rating.schemas import SubscriptionOut
 from rating.store import SCHEMA, charges, subscriptions, tenants
@@ -165,22 +164,15 @@ async def _differences(
         tx, UsageProjection(SCHEMA, days=True), [after], plans, {after.id: None}, now=now
     )
     known = await charges.known(tx, [], [after.id])
-    ids = {charge.id for charge in made}
-    gone = [withdraw(charge) for charge in known.values() if charge.id not in ids]
-    shown = []
-    for charge in differing(known, [*made, *gone]):
-        before = known[charge.id].amount if charge.id in known else Decimal(0)
-        if before == charge.amount and charge.id in known:
-            continue
-        shown.append(
-            Difference(
-                id=charge.id,
-                price=charge.price,
-                start=charge.period_from,
-                end=charge.period_to,
-                before=before,
-                after=charge.amount,
-                difference=charge.amount - before,
-            )
+    return [
+        Difference(
+            id=line.after.id,
+            price=line.after.price,
+            start=line.after.period_from,
+            end=line.after.period_to,
+            before=line.before.amount if line.before is not None else Decimal(0),
+            after=line.after.amount,
+            difference=line.after.amount - (line.before.amount if line.before else Decimal(0)),
         )
-    return sorted(shown, key=lambda one: (one.start, one.price))
+        for line in repriced(known, made)
+    ]

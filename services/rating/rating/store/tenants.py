@@ -1,5 +1,6 @@
 """Tenants, and the revisions by which they are published."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,6 +33,20 @@ async def lock(tx: Any, key: str) -> TenantRow | None:
         key,
     )
     return _tenant(row)
+
+
+async def lock_all(tx: Any, keys: Sequence[str] | None) -> None:
+    """Lock those tenants (None: all), in the order of their keys."""
+    await tx.fetch(
+        """
+        SELECT
+        FROM rating.tenants
+        WHERE $1::text[] IS NULL OR key = ANY($1)
+        ORDER BY key
+        FOR UPDATE
+        """,
+        None if keys is None else list(keys),
+    )
 
 
 async def get(connection: Any, key: str) -> TenantRow | None:
