@@ -5,10 +5,10 @@ The worker, previews and re-ratings all ask here, so that they cannot disagree.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from common.contracts.charges import Charge
-from common.usage import Place, UsageProjection
+from common.usage import Place, Usage
 from rating.billing import Billed, Plans, Span, billing_periods, keys_of
 from rating.charging import NOTHING, Measured, make_charges, metered
 from rating.parts.period import Held
@@ -21,9 +21,15 @@ def remembers(subscription: Subscription, plans: Plans) -> bool:
     return any(plans[key].plan.remembers for key in keys_of(subscription))
 
 
+class Usages(Protocol):
+    """Where usage is read from: `UsageProjection`, or something that asks it."""
+
+    async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]: ...
+
+
 async def assess(
     tx: Any,
-    usage: UsageProjection,
+    usage: Usages,
     found: Sequence[Subscription],
     plans: Plans,
     spans: Mapping[str, Sequence[Span] | None],
@@ -50,7 +56,7 @@ async def assess(
 
 async def _measure(
     tx: Any,
-    usage: UsageProjection,
+    usage: Usages,
     found: Sequence[Subscription],
     billed: Mapping[str, Sequence[Billed]],
 ) -> dict[Place, Measured]:
