@@ -44,7 +44,8 @@ async def client(world: World) -> httpx.AsyncClient:
         await world.use(tenant, "requests", {OCTOBER + timedelta(days=3): used})
 
     async def rated() -> bool:
-        return (await amounts(client, "acme")).get("requests 2026-10-01T00:00") == "10"
+        used = [await amounts(client, tenant) for tenant in ("acme", "brill")]
+        return [one.get("requests 2026-10-01T00:00") for one in used] == ["10", "0.1"]
 
     await eventually(rated, timeout=20)
     return client
