@@ -49,7 +49,7 @@ calendar-sweep: $(INSTALLED) ## billing periods of every anchor day around every
 mutation: $(INSTALLED) ## change the code that rates, bit by bit, and see whether its tests notice
 	@$(BIN)/python -m tests.mutation
 
-BENCH = $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish)
+BENCH = $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish) $(if $(PROFILE),--profile)
 .PHONY: bench bench-quick
 bench: $(INSTALLED) ## how fast it is, beside the machine's ceilings (ONLY=stages, SEED=7, PUBLISH=1 into docs/performance.md)
 	@$(BIN)/python -m bench $(BENCH)

@@ -5,8 +5,11 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -42,6 +45,9 @@ def main(
     only: Annotated[str, typer.Option(help="Benchmarks whose names begin so, with commas.")] = "",
     seed: Annotated[int, typer.Option(help="Of all events.")] = SEED,
     results: Annotated[Path, typer.Option(help="Folder for the two files.")] = RESULTS,
+    profiling: Annotated[
+        bool, typer.Option("--profile", help="Sample the processes of whole runs with py-spy.")
+    ] = False,
     publishing: Annotated[
         bool, typer.Option("--publish", help="Into docs/performance.md.")
     ] = False,
@@ -50,22 +56,38 @@ def main(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    command = _command(scale, only, seed)
+    order = Order(
+        scale=SCALES[scale],
+        benchmarks=chosen(only),
+        seed=seed,
+        command=_command(scale, only, seed),
+        results=results,
+        profiles=results / "profiles" if profiling else None,
+    )
     try:
-        findings, facts = asyncio.run(measure(SCALES[scale], chosen(only), seed))
+        findings, markdown = asyncio.run(measure(order))
     except StackError as error:
         _say(str(error))
         raise typer.Exit(1) from error
-    files = write(results, findings, facts, command)
-    text = files[0].read_text()
-    if publishing:
+    text = markdown.read_text()
+    if publishing and not profiling:
         publish(PERFORMANCE, text)
     print(text)
-    _say(f"{' and '.join(map(str, files))}; {time.monotonic() - began:.0f} s")
-    if findings.failures or any(
-        one.faults for many in findings.repetitions.values() for one in many
-    ):
+    _say(f"{markdown} and .json, in {time.monotonic() - began:.0f} s")
+    if not findings.is_good:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to measure, and where the files go. `profiles`: where profiles go, if any."""
+
+    scale: Scale
+    benchmarks: Sequence[Benchmark]
+    seed: int
+    command: str
+    results: Path
+    profiles: Path | None
 
 
 def chosen(only: str) -> list[Benchmark]:
@@ -82,22 +104,26 @@ def chosen(only: str) -> list[Benchmark]:
     ]
 
 
-async def measure(
-    scale: Scale, benchmarks: list[Benchmark], seed: int
-) -> tuple[Findings, dict[str, Any]]:
-    """Brings the servers up, measures, stops them; nothing is left behind."""
+async def measure(order: Order) -> tuple[Findings, Path]:
+    """Brings the servers up, measures, stops them; nothing is left behind but the two files, which
+    are written anew after each benchmark."""
     findings = Findings()
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{order.scale.name}"
     stack = Stack(State(CHECKOUT / ".stack" / "bench"), free_base())
     await asyncio.to_thread(stack.clean)
     try:
         servers = await asyncio.to_thread(stack.start_servers, tuning=LOAD, say=_say)
-        site = Site(stack, servers, scale, seed, _say)
+        site = Site(stack, servers, order.scale, order.seed, _say, order.profiles)
         facts = await asyncio.to_thread(machine.facts, site)
+
+        def keep() -> None:
+            write(order.results / stem, findings, facts, order.command)
+
         await warm(site)
-        await run(site, benchmarks, findings)
+        await run(site, order.benchmarks, findings, keep=keep)
     finally:
         await asyncio.to_thread(stack.clean)
-    return findings, facts
+    return findings, order.results / f"{stem}.md"
 
 
 def _command(scale: str, only: str, seed: int) -> str:

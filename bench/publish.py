@@ -1,7 +1,6 @@
 """Where a run's tables go: two files for each run and, on request, the committed page."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,8 @@ def publish(page: Path, tables: str) -> None:
     page.write_text(between(page.read_text(), tables))
 
 
-def write(
-    folder: Path, findings: Findings, facts: Mapping[str, Any], command: str
-) -> tuple[Path, Path]:
-    """The Markdown and the JSON file of a run, named by its end and its scale."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{facts['scale']}"
-    markdown, raw = folder / f"{stem}.md", folder / f"{stem}.json"
-    markdown.write_text(to_markdown(findings, facts, command))
-    raw.write_text(to_json(findings, facts, command))
-    return markdown, raw
+def write(path: Path, findings: Findings, facts: Mapping[str, Any], command: str) -> None:
+    """The Markdown and the JSON file of a run, which are `path` with their suffixes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text(to_markdown(findings, facts, command))
+    path.with_suffix(".json").write_text(to_json(findings, facts, command))

@@ -1,6 +1,6 @@
 """Runs benchmarks one after the other on one site, and keeps every repetition."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bench.ceilings.kafka import KafkaCeiling
@@ -15,6 +15,12 @@ class Findings:
     abouts: dict[str, About] = field(default_factory=dict)
     repetitions: dict[str, list[Measurement]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything could be measured and every run was exact."""
+        faults = [one.faults for many in self.repetitions.values() for one in many]
+        return not self.failures and not any(faults)
 
     def add(self, about: About, measurement: Measurement) -> None:
         self.abouts[about.name] = about
@@ -32,8 +38,15 @@ async def warm(site: Site) -> None:
             await measure(number)
 
 
-async def run(site: Site, benchmarks: Iterable[Benchmark], findings: Findings) -> None:
-    """Measures each, several times. One that fails is noted, and the others go on."""
+async def run(
+    site: Site,
+    benchmarks: Iterable[Benchmark],
+    findings: Findings,
+    *,
+    keep: Callable[[], None] = lambda: None,
+) -> None:
+    """Measures each, several times, and calls `keep` after each. One that fails is noted, and the
+    others go on."""
     for benchmark in benchmarks:
         names = ", ".join(about.name for about in benchmark.abouts)
         site.say(names)
@@ -42,6 +55,7 @@ async def run(site: Site, benchmarks: Iterable[Benchmark], findings: Findings) -
         except Exception as error:
             findings.failures[names] = f"{type(error).__name__}: {error}"
             site.say(f"  failed: {findings.failures[names]}")
+        keep()
 
 
 async def _repeat(site: Site, benchmark: Benchmark, findings: Findings) -> None:

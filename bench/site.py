@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from psycopg import sql
 
 from bench.load.events import tenant_key
 from bench.processes import Processes, used
+from bench.profile import profiled
 from bench.scale import Scale
 from common.bus.kafka import KafkaBus
 from stack import prepare, services
@@ -33,16 +34,31 @@ class Site:
     scale: Scale
     seed: int
     say: Callable[[str], None]
+    profiles: Path | None = None
+    """Where profiles go; without it nothing is sampled."""
     serial: int = 0
 
     def processes(self) -> Processes:
         """Everything that runs here now, and this process."""
+        return Processes(self.roots())
+
+    def roots(self) -> dict[str, int]:
+        """The ids of the stack's processes, by name."""
         roots = {}
         for name, state in self.stack.supervisor.states().items():
             record = self.stack.supervisor.record_of(name)
             if record is not None and state == "RUNNING":
                 roots[name] = record.pid
-        return Processes(roots)
+        return roots
+
+    @contextmanager
+    def profiled(self, what: str) -> Iterator[None]:
+        """Samples all Python processes meanwhile, if that is wanted."""
+        if self.profiles is None:
+            yield
+            return
+        with profiled(self.roots(), self.profiles / f"{what}-{self.serial}"):
+            yield
 
     def tenants(self) -> list[str]:
         """The tenants of all traffic here."""

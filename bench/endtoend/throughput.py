@@ -20,11 +20,12 @@ async def push(site: Site, ground: Ground, books: Books, load: Traffic) -> Measu
     """Sends `load` as fast as it is taken, and waits until all of it is visible."""
     async with client(ground.url("ingest-api"), load, connections=CONNECTIONS) as ready:
         books.add(ready.truth, ready.sent)
-        meter = Meter(site)
-        result = await ready.run()
-        await until_counted(ground, books.sent)
-        seconds = meter.seconds()
-        cpu, rss = meter.cpu_seconds(result.cpu_seconds), meter.rss_bytes()
+        with site.profiled(load.kind):
+            meter = Meter(site)
+            result = await ready.run()
+            await until_counted(ground, books.sent)
+            seconds = meter.seconds()
+            cpu, rss = meter.cpu_seconds(result.cpu_seconds), meter.rss_bytes()
         faults = await books.faults(ground, load)
         if result.retried:
             faults.append(f"{result.retried} requests were answered 503 at first")

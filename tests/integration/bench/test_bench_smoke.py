@@ -50,14 +50,15 @@ async def test_a_tiny_bench_of_every_family_is_exact_and_writes_both_files(
         before = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
     findings = Findings()
     await run(site, BENCHMARKS, findings)
-    markdown, raw = write(tmp_path / "results", findings, machine.facts(site), "make bench")
-    body = json.loads(raw.read_text())
+    file = tmp_path / "results" / "run"
+    write(file, findings, machine.facts(site), "make bench")
+    body = json.loads(file.with_suffix(".json").read_text())
     assert body["failures"] == {}
     assert {fault for row in body["rows"] for fault in row["faults"]} == set()
     wanted = {about.name for benchmark in BENCHMARKS for about in benchmark.abouts}
     assert {row["name"] for row in body["rows"]} == wanted
     for name in wanted:
-        assert f"`{name}`" in markdown.read_text()
+        assert f"`{name}`" in file.with_suffix(".md").read_text()
     with psycopg.connect(postgres) as connection:
         found = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
     assert found == before, "a database was left behind"
