@@ -68,10 +68,12 @@ def make_charges(
     """
     left: dict[tuple[str, datetime], Decimal] = {}
     balances: dict[tuple[str, str], Balance] = {}
+    rolled: dict[str, dict[str, Decimal]] = {}
     coupons = [(fact.at, _coupon(fact)) for fact in subscription.timeline.coupons]
     made: list[Charge] = []
     for one in billed:
-        dues = _prices(one, measure, subscription.timeline.one_offs)
+        kept = rolled.setdefault(one.plan.slug, {})
+        dues = _prices(one, measure, kept, subscription.timeline.one_offs)
         plan, billing = one.plan.plan, one.billing
         if billing.is_trial and plan.trial is not None:
             dues = [trial.waived(plan.trial, due) for due in dues]
@@ -95,14 +97,16 @@ def make_charges(
     return made
 
 
-def _prices(one: Billed, measure: Measure, one_offs: Iterable[Fact]) -> list[Due]:
+def _prices(
+    one: Billed, measure: Measure, rolled: usage.RolledOver, one_offs: Iterable[Fact]
+) -> list[Due]:
     billing = one.billing
     dues: list[Due] = []
     for price in one.plan.plan.all_prices:
         match price.kind:
             case "usage":
                 unit = one.plan.units.get(price.meter or "", "")
-                dues += usage.asked(price, billing, measure, unit)
+                dues += usage.asked(price, billing, measure, unit, rolled)
             case "quantity":
                 dues += seats.asked(price, billing)
             case "fee":
@@ -181,7 +185,8 @@ def made_from(charge: Charge) -> tuple[Price, Usage, Context] | None:
         return None
     whole_start, whole_end = map(datetime.fromisoformat, charge.evidence["period"])
     proration = Proration(charge.period_from, charge.period_to, whole_start, whole_end)
-    used = Usage(charge.quantity) if charge.meter is not None else Usage()
+    rolled_over = Decimal(charge.evidence.get("rolled_over", 0))
+    used = Usage(charge.quantity, rolled_over=rolled_over) if charge.meter else Usage()
     return price_of(charge.evidence["price"]), used, Context(charge.currency, proration)
 
 

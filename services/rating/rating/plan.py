@@ -113,7 +113,7 @@ class Plan:
     @property
     def remembers(self) -> bool:
         """Whether what a period costs depends on the periods before it."""
-        return bool(self.credits)
+        return bool(self.credits) or any(price.price.rollover for price in self.all_prices)
 
 
 def read_plan(body: Mapping[str, Any]) -> tuple[Plan, list[FieldError]]:

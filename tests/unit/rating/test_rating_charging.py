@@ -128,3 +128,18 @@ def test_a_charge_is_made_again_from_its_evidence() -> None:
 def test_a_charge_survives_the_wire() -> None:
     one = charge("123456789012345678901234567890.123456789012345678")
     assert wire.decode(Charge, wire.encode(one)) == one
+
+
+def test_a_charge_of_rolled_over_units_is_made_again_from_its_evidence() -> None:
+    price = {"slug": "r", "meter": "m", "model": "unit", "unit_amount": "3", "included": "10"}
+    history = subscription(at(1, 1))
+    billed = periods_of(history, {"p": plan(price | {"rollover": {}})}, at(2, 1))
+
+    def measure(meter: str, held: Held) -> Measured:
+        return Measured(Decimal(4 if held[0] == at(1, 1) else 20), 1)
+
+    january, february = make_charges(history, billed, measure)
+    assert (january.amount, february.amount) == (0, 12)
+    assert february.evidence["rolled_over"] == "6"
+    parts: Any = made_from(february)
+    assert rate(*parts).settled().amount == february.amount

@@ -117,3 +117,15 @@ def test_windows_tile_time(window: str, zone: str, moment: datetime, billing_day
     assert found.start <= now < found.end
     following = window_of(rule(window=window), acme, found.end)
     assert following.start == found.end
+
+
+def test_a_billing_period_is_as_long_as_the_plan_says() -> None:
+    """Two weeks from the subscription's anniversary; the second of them holds now."""
+    since = at("2026-05-01T10:00+00:00")
+    subscribed = subscription(start=since, unit="week", count=2, since=since)
+    found = window_of(
+        rule(window="billing_period"),
+        tenant(subscriptions=[subscribed]),
+        at("2026-05-20T00:00+00:00"),
+    )
+    assert (found.start, found.end) == (at("2026-05-15T10:00+00:00"), at("2026-05-29T10:00+00:00"))

@@ -113,12 +113,8 @@ def _check_subject(
             f"{model.needs} that this model looks at",
             "unsupported_model",
         )
-    if price.rollover:
-        fields.refuse(
-            "rollover",
-            "a plan cannot roll units over yet: earlier periods' leftovers are not kept",
-            "unsupported_model",
-        )
+    if price.rollover and meter is None:
+        fields.refuse("rollover", "only what a meter counts can leave units over")
     if meter is not None and quantity is not None:
         fields.refuse("quantity", "a price is of a meter or of a quantity, not of both")
     elif model.metered and meter is None and quantity is None:

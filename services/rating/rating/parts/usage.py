@@ -4,16 +4,17 @@ each part of a period is rated by itself, from its own usage.
     {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.002"}
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from common.money import plain
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
 from rating.parts.window import instant
 from rating.proration import Proration
-from rating.rate import Context, Usage, rate
+from rating.rate import Context, Usage, left_over, rate
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,15 @@ Measure = Callable[[str, Held], Measured]
 """What was used of a meter in a span."""
 
 
-def asked(price: PlanPrice, billing: BillingPeriod, measure: Measure, unit: str) -> list[Due]:
-    """What the usage of each span costs. `unit`: of the meter."""
+RolledOver = MutableMapping[str, Decimal]
+"""Included units that the periods so far have left over, by price."""
+
+
+def asked(
+    price: PlanPrice, billing: BillingPeriod, measure: Measure, unit: str, rolled: RolledOver
+) -> list[Due]:
+    """What the usage of each span costs. `unit`: of the meter. `rolled` is used and kept up where
+    the price rolls units over."""
     meter = price.meter or ""
     period = billing.period
     made = []
@@ -41,7 +49,12 @@ def asked(price: PlanPrice, billing: BillingPeriod, measure: Measure, unit: str)
         measured = measure(meter, (start, end))
         proration = Proration(start, end, period.whole_start, period.whole_end)
         context = Context(billing.currency, proration)
-        rated = rate(price.price, Usage(measured.quantity), context).settled()
+        used = Usage(measured.quantity, rolled_over=rolled.get(price.slug, Decimal(0)))
+        rated = rate(price.price, used, context).settled()
+        carried = {"rolled_over": plain(used.rolled_over)} if price.price.rollover else {}
+        left = left_over(price.price, used)
+        if left is not None:
+            rolled[price.slug] = left
         made.append(
             Due(
                 part=price.slug,
@@ -58,6 +71,7 @@ def asked(price: PlanPrice, billing: BillingPeriod, measure: Measure, unit: str)
                 evidence={
                     "price": price.price.fields(),
                     "period": [instant(period.whole_start), instant(period.whole_end)],
+                    **carried,
                     "meter": meter,
                     "hours": [instant(start), instant(end)],
                     "rollup_rows": measured.rows,
