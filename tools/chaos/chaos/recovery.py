@@ -52,6 +52,12 @@ def recovery(began: float, sightings: Sightings) -> tuple[float, str] | None:
     return (times[slowest] or 0.0) - began, slowest
 
 
+def each(struck: Iterable[Struck], sightings: Sightings) -> list[tuple[Struck, float | None, str]]:
+    """Every fault with its recovery in seconds, None where there was none, and the slowest path."""
+    found = [(fault, recovery(fault.began, sightings)) for fault in struck]
+    return [(fault, *(one if one is not None else (None, ""))) for fault, one in found]
+
+
 def table(struck: Iterable[Struck], sightings: Sightings) -> list[Row]:
     """A row a kind, by its name."""
     by_kind: dict[str, list[Struck]] = {}

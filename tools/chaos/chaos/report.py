@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.faultlog import FaultLog
-from chaos.recovery import Row
+from chaos.recovery import Row, Struck
 from chaos.verdict import SHOWN, Verdict
 
 
@@ -53,7 +53,12 @@ def _shown(check: str, findings: Sequence[str]) -> Iterable[str]:
 
 
 def write(
-    path: Path, verdict: Verdict, faults: FaultLog, rows: Sequence[Row], about: dict[str, Any]
+    path: Path,
+    verdict: Verdict,
+    faults: FaultLog,
+    rows: Sequence[Row],
+    recoveries: Sequence[tuple[Struck, float | None, str]],
+    about: dict[str, Any],
 ) -> None:
     """The report as JSON."""
     kinds = Counter(fault.kind for fault in faults.struck.values())
@@ -67,5 +72,9 @@ def write(
         "figures": verdict.figures,
         "findings": verdict.findings,
         "recovery": [asdict(row) for row in rows],
+        "recovery of each": [
+            [fault.n, fault.kind, fault.target, seconds and round(seconds, 1), slowest]
+            for fault, seconds, slowest in recoveries
+        ],
     }
     path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

@@ -136,7 +136,8 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
         "again": options.again,
         "left out": left_out,
     }
-    report.write(here / "report.json", verdict, faults, rows, about)
+    recoveries = recovery.each(faults.struck.values(), sightings)
+    report.write(here / "report.json", verdict, faults, rows, recoveries, about)
     for line in report.summary(verdict, faults, rows, options.again):
         print(line, flush=True)
     say(f"{'clean' if verdict.is_clean else 'WRONG'}; report and log of faults: {here}")
