@@ -53,6 +53,8 @@ class Site:
         self.node_log = node_log
         self._programs: dict[str, Program] = {}
         self._http = httpx.AsyncClient(timeout=3)
+        self.is_rolling = False
+        """Whether a rolling restart is under way: two of them would only restart each other."""
 
     # --- up and down -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 
 from chaos import cast
+from chaos.faults.contract import Missed
 from chaos.schedule import Planned
 from chaos.site import Site
 
@@ -16,6 +17,15 @@ class RollingRestart:
         self._site = site
 
     async def begin(self) -> None:
+        if self._site.is_rolling:
+            raise Missed("the last rolling restart is still under way")
+        self._site.is_rolling = True
+        try:
+            await self._roll()
+        finally:
+            self._site.is_rolling = False
+
+    async def _roll(self) -> None:
         for wave in ("-1", "-2"):
             names = [each.name for each in cast.TWINS if each.name.endswith(wave)]
             await asyncio.gather(*(self._site.restart(name) for name in names))
