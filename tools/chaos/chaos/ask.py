@@ -11,7 +11,7 @@ from chaos import cast
 from chaos.site import Site
 
 TIMEOUT_SECONDS = 10.0
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 240.0
 
 
 class Unanswered(RuntimeError):

@@ -11,7 +11,7 @@ from chaos import catalog
 from chaos.ask import Ask, Unanswered
 from chaos.waiting import until
 
-RUN_SECONDS = 180.0
+RUN_SECONDS = 300.0
 PDFS_KEPT = 12
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -37,6 +38,8 @@ CLIENTS = {"http": 6, "collector-1": 2, "collector-2": 2}
 """How many clients send by each path."""
 REST_SECONDS = 240.0
 VISIBLE_SECONDS = 180.0
+WORKS_SECONDS = 20.0
+BREATH_SECONDS = 120.0
 BILLING_SECONDS = (15.0, 60.0)
 
 
@@ -111,7 +114,7 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
                 await _probes_visible(sightings, since=0.0)
                 attacked_at = time.time()
                 faults.note("faults begin", seed=options.seed, faults=options.faults)
-                await _strike_and_bill(options, site, billing, schedule, faults)
+                await _strike_and_bill(options, site, billing, schedule, faults, sightings)
                 faults.note("faults end")
                 say("the faults are over; waiting for everything to be ready")
                 async with _noted(late):
@@ -145,18 +148,40 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
 
 
 async def _strike_and_bill(
-    options: Options, site: Site, billing: Billing, schedule: Sequence[Planned], faults: FaultLog
+    options: Options,
+    site: Site,
+    billing: Billing,
+    schedule: Sequence[Planned],
+    faults: FaultLog,
+    sightings: Sightings,
 ) -> None:
-    """The faults; meanwhile periods are cut and invoices finalised."""
+    """The faults; meanwhile periods are cut and invoices finalised.
+
+    A system that is down already cannot be broken: while nothing of what was sent in the last
+    `WORKS_SECONDS` is visible, by whatever path, the schedule waits, though not for ever.
+    """
+
+    async def breathe() -> None:
+        with contextlib.suppress(TimeoutError):
+            await until(partial(_works, sightings), "signs of life", seconds=BREATH_SECONDS)
+
     over = asyncio.Event()
     every = min(max(options.seconds / 3, BILLING_SECONDS[0]), BILLING_SECONDS[1])
     bills = asyncio.create_task(billing.keep_billing(every, over))
     try:
-        await strike(site, schedule, faults, say)
+        await strike(site, schedule, faults, breathe=breathe, say=say)
         over.set()
         await bills
     finally:
         await _cancel([bills])
+
+
+async def _works(sightings: Sightings) -> bool:
+    since = time.time() - WORKS_SECONDS
+    return any(
+        (number := sightings.visible(path)) and sent[number - 1] >= since
+        for path, sent in sightings.sent.items()
+    )
 
 
 @asynccontextmanager

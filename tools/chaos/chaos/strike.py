@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from chaos.faultlog import FaultLog
 from chaos.faults import Fault, Missed, make
@@ -14,14 +14,22 @@ LAST_SECONDS = 300.0
 
 
 async def strike(
-    site: Site, schedule: Sequence[Planned], faults: FaultLog, say: Callable[[str], None]
+    site: Site,
+    schedule: Sequence[Planned],
+    faults: FaultLog,
+    *,
+    breathe: Callable[[], Awaitable[None]],
+    say: Callable[[str], None],
 ) -> None:
-    """Returns when every fault has been healed, also when it is cancelled."""
+    """Returns when every fault has been healed, also when it is cancelled. `breathe` may hold the
+    schedule up, and what follows is put off by as much."""
     began = time.monotonic()
     tasks: list[asyncio.Task[None]] = []
     try:
         for planned in schedule:
             await asyncio.sleep(max(0.0, began + planned.at - time.monotonic()))
+            await breathe()
+            began = max(began, time.monotonic() - planned.at)
             say(f"{planned.n:4d}/{len(schedule)} {planned}")
             tasks.append(asyncio.create_task(_one(make(site, planned), planned, faults)))
         _, late = await asyncio.wait(tasks, timeout=LAST_SECONDS)

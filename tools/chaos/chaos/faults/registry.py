@@ -59,7 +59,7 @@ _ALL: Final[tuple[tuple[Kind, Callable[[Site, Planned], Fault]], ...]] = (
         ),
         WrongClock,
     ),
-    (Kind("rolling", 1, [["everything"]], rest_seconds=90), RollingRestart),
+    (Kind("rolling", 1, [["everything"]], rest_seconds=200), RollingRestart),
     (Kind("twice", 1, [["aggregator"]], (8.0, 15.0), rest_seconds=20), Twice),
     (
         Kind("half", 1, [["aggregator-1", "aggregator-2"]], (8.0, 15.0), rest_seconds=20),
