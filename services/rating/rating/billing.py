@@ -137,6 +137,17 @@ def billing_periods(
     return found if spans is None else _affected(found, spans)
 
 
+def periods_begun(subscription: Subscription, plans: Plans, by: datetime) -> int:
+    """How many whole periods the subscription's stays reach into by `by`; cuts not counted."""
+    begun = 0
+    for stay in stays(subscription, plans):
+        if stay.start <= by:
+            recurrence = recurrence_of(subscription, stay.plan.plan)
+            last = by if stay.end is None else min(by, stay.end)
+            begun += recurrence.index(last) - recurrence.index(stay.start) + 1
+    return begun
+
+
 def next_begin(subscription: Subscription, plans: Plans, by: datetime) -> datetime | None:
     """When the first billing period begins that has not begun by `by`; None: none will."""
     for stay in stays(subscription, plans):

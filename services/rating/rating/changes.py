@@ -6,15 +6,32 @@ past or future. What was recorded for later stays, and goes on from what the cha
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from common.periods import SLOT, next_slot
-from rating.billing import Plans, billing_periods
+from rating.billing import Plans, billing_periods, periods_begun
 from rating.history import Fact, Kind, Terms, in_force
 from rating.parts.coupon import read_coupon
 from rating.plan import Plan
 from rating.prices.fields import FieldError, Fields
 from rating.subscription import BILL_NOW_AHEAD, Refused, Subscription, effective
+from rating.variants import IDENTIFYING
+
+MAX_FACTS: Final = 10_000
+"""Of one subscription: all of them are read whenever it is rated."""
+MAX_PERIODS: Final = 20_000
+"""That may have begun by now: all of them are rated in one transaction when a fact is added."""
+
+
+def require_few_periods(subscription: Subscription, plans: Plans, now: datetime) -> None:
+    """Refuse a history with more billing periods than can be rated at once."""
+    begun = periods_begun(subscription, plans, now)
+    if begun > MAX_PERIODS:
+        raise Refused(
+            "invalid_request",
+            f"{begun:,} billing periods would have begun by now; at most {MAX_PERIODS:,} can be",
+            "at",
+        )
 
 
 def running_period_end(subscription: Subscription, plans: Plans, now: datetime) -> datetime:
@@ -37,6 +54,8 @@ def new_fact(
 ) -> Fact:
     """The next fact of a subscription, which holds from `at`; checked for its instant alone."""
     at = effective(at)
+    if len(subscription.facts) >= MAX_FACTS:
+        raise Refused("conflict", f"the subscription has {MAX_FACTS:,} facts, and takes no more")
     if kind not in ("revoke", "end"):
         if at < subscription.start:
             raise Refused("invalid_request", "at lies before the subscription's start", "at")
@@ -82,10 +101,10 @@ def require_possible(subscription: Subscription, fact: Fact, plan: Plan | None) 
             )
         case "add_on":
             _require_add_on(terms, fact, plan)
-        case "override" if plan is not None and body["price"] not in plan.slugs:
-            raise Refused(
-                "invalid_request", f"plan {terms.plan} has no part {body['price']}", "price"
-            )
+        case "override":
+            _require_override(terms, fact, plan)
+        case "one_off" if terms.paused:
+            raise Refused("conflict", "the subscription is paused at that time", "at")
         case "revoke":
             _require_revocable(subscription, body["revision"])
         case _:
@@ -107,6 +126,15 @@ def _require_add_on(terms: Terms, fact: Fact, plan: Plan | None) -> None:
         raise Refused("invalid_request", f"plan {terms.plan} has no add-on {name}", "add_on")
     if (name in terms.add_ons) == enabled:
         raise Refused("conflict", f"{name} is {'on' if enabled else 'off'} at that time", "enabled")
+
+
+def _require_override(terms: Terms, fact: Fact, plan: Plan | None) -> None:
+    price, fields = fact.body["price"], fact.body.get("fields") or {}
+    if plan is not None and price not in plan.slugs:
+        raise Refused("invalid_request", f"plan {terms.plan} has no part {price}", "price")
+    for name in IDENTIFYING:
+        if name in fields:
+            raise Refused("invalid_request", f"{name} says what is priced, and stays", "fields")
 
 
 def _require_revocable(subscription: Subscription, revision: int) -> None:

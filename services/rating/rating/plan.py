@@ -18,7 +18,7 @@ from rating.parts.price import PlanPrice, read_plan_price
 from rating.parts.trial import Trial, read_trial
 from rating.parts.window import instant, maybe_instant
 from rating.prices.fields import FieldError, Fields
-from rating.variants import in_currency, part
+from rating.variants import IDENTIFYING, in_currency, part
 
 __all__ = ["SLUG", "SLUG_RULE", "Plan", "PlanPrice", "currency_problem", "read_plan"]
 
@@ -207,10 +207,9 @@ def _variant(body: Mapping[str, Any], currency: str) -> tuple[Plan, list[FieldEr
     for slug, fields in said.items():
         if part(body, str(slug)) is None:
             errors.append(FieldError(str(slug), "is not a part of the plan"))
-        elif not isinstance(fields, Mapping) or "slug" in fields or "meter" in fields:
-            errors.append(
-                FieldError(str(slug), "must be an object of fields, without slug and meter")
-            )
+        elif not isinstance(fields, Mapping) or any(name in fields for name in IDENTIFYING):
+            message = f"must be an object of fields, without {', '.join(IDENTIFYING)}"
+            errors.append(FieldError(str(slug), message))
     usable = {slug: fields for slug, fields in said.items() if isinstance(fields, Mapping)}
     variant = in_currency({**body, "currencies": {currency: usable}}, currency)
     plan, wrong = _read(variant or body, Fields(variant or body, "", []))

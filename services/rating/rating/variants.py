@@ -12,6 +12,10 @@ SECTIONS: Final = ("prices", "one_offs", "commitments", "credits", "coupons")
 """Where a plan's parts stand; an add-on has the first two."""
 
 
+IDENTIFYING: Final = ("slug", "meter", "quantity")
+"""Fields that say what a part is of; they are the same in every variant."""
+
+
 def parts_of(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """(section, part) of a body, those of its add-ons included; what is malformed is left out."""
     for section in SECTIONS:

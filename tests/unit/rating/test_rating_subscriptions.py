@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from common.periods import slot_of
 from rating.billing import next_begin
-from rating.changes import effective_cut, effective_end
+from rating.changes import (
+    MAX_FACTS,
+    effective_cut,
+    effective_end,
+    new_fact,
+    require_few_periods,
+    require_possible,
+)
 from rating.subscription import Refused, effective_span, overlaps
 from tests.unit.rating.subscribed import at, onto, periods_of, plan, plans_of, subscription
 
@@ -211,3 +218,36 @@ def test_other_periods_cannot_be_billed_now(
     with pytest.raises(Refused) as refused:
         bill_now(start, facts, asked)
     assert refused.value.code == "cut_outside_period"
+
+
+def test_a_history_of_too_many_periods_is_refused() -> None:
+    """All of them would be rated in one transaction."""
+    bodies = {"p": plan(interval={"hours": 1})}
+    long_ago, lately = subscription(at(1, 1)), subscription(at(12, 1))
+    now = datetime(2028, 6, 1, tzinfo=UTC)
+    require_few_periods(lately, plans_of(lately, bodies), now)
+    with pytest.raises(Refused, match="at most 20,000"):
+        require_few_periods(long_ago, plans_of(long_ago, bodies), now)
+
+
+def test_a_subscription_takes_so_many_facts() -> None:
+    crowded = subscription(at(1, 1), *[("cut", at(1, 2), {})] * (MAX_FACTS - 1))
+    with pytest.raises(Refused, match="takes no more"):
+        new_fact(crowded, "pause", at(2, 1), {}, now=at(2, 1))
+
+
+@pytest.mark.parametrize("name", ["slug", "meter", "quantity"])
+def test_an_own_price_is_of_the_same_thing(name: str) -> None:
+    history = subscription(at(1, 1))
+    body = {"price": "base", "fields": {name: "x"}}
+    fact = new_fact(history, "override", at(2, 1), body, now=at(2, 1))
+    [held] = plans_of(history, MONTHLY).values()
+    with pytest.raises(Refused, match=f"{name} says what is priced"):
+        require_possible(history, fact, held.plan)
+
+
+def test_nothing_falls_due_in_a_pause() -> None:
+    history = subscription(at(1, 1), ("pause", at(1, 10), {}))
+    fact = new_fact(history, "one_off", at(1, 20), {"slug": "x"}, now=at(1, 20))
+    with pytest.raises(Refused, match="paused"):
+        require_possible(history, fact, None)

@@ -16,7 +16,13 @@ from rating import change_schemas as schemas
 from rating.assess import assess
 from rating.billing import Plans, key_of, keys_of
 from rating.change_schemas import Change, ChangeOut, Difference, FactOut, HistoryOut, SegmentOut
-from rating.changes import coupon_errors, new_fact, require_possible, running_period_end
+from rating.changes import (
+    coupon_errors,
+    new_fact,
+    require_few_periods,
+    require_possible,
+    running_period_end,
+)
 from rating.errors import INVALID_PRICE
 from rating.history import Fact, Kind
 from rating.plan_book import NoVariant
@@ -84,6 +90,9 @@ async def _change(
     after = subscription.with_fact(fact)
     try:
         plans = {**plans, **await book.load(tx, keys_of(after))}
+        require_few_periods(after, plans, now)
+    except Refused as refused:
+        raise answer(refused) from None
     except NoVariant as error:
         paths = [
             {"path": f"body.fields ({one.path})", "message": one.message} for one in error.errors

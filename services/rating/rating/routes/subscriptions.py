@@ -14,7 +14,7 @@ from common.ids import uuid7
 from common.money import plain
 from common.paging import Cursor, Limit, decode_cursor, page
 from rating.billing import keys_of
-from rating.changes import effective_cut, effective_end, new_fact
+from rating.changes import effective_cut, effective_end, new_fact, require_few_periods
 from rating.errors import (
     CURRENCY_MISMATCH,
     OVERLAPPING_SUBSCRIPTION,
@@ -157,6 +157,11 @@ async def _subscribe(tx: Any, body: SubscriptionIn, request: Request) -> Subscri
         zone=tenant.timezone,
         facts=tuple(facts),
     )
+    held = await request.app.state.plans.load(tx, keys_of(subscription))
+    try:
+        require_few_periods(subscription, held, now)
+    except Refused as refused:
+        raise answer(refused) from None
     await subscriptions.add(tx, subscription)
     await tenants.touch(tx, tenant.key)
     return subscription
