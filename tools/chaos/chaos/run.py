@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ import httpx
 from chaos import cast, catalog, recovery, report, settle
 from chaos.ask import Ask, Unanswered
 from chaos.billing import Billing
+from chaos.breath import Breath
 from chaos.faultlog import FaultLog
 from chaos.faults import KINDS
 from chaos.faults.clock import provide
@@ -38,8 +38,6 @@ CLIENTS = {"http": 6, "collector-1": 2, "collector-2": 2}
 """How many clients send by each path."""
 REST_SECONDS = 240.0
 VISIBLE_SECONDS = 180.0
-WORKS_SECONDS = 20.0
-BREATH_SECONDS = 120.0
 BILLING_SECONDS = (15.0, 60.0)
 
 
@@ -155,33 +153,17 @@ async def _strike_and_bill(
     faults: FaultLog,
     sightings: Sightings,
 ) -> None:
-    """The faults; meanwhile periods are cut and invoices finalised.
-
-    A system that is down already cannot be broken: while nothing of what was sent in the last
-    `WORKS_SECONDS` is visible, by whatever path, the schedule waits, though not for ever.
-    """
-
-    async def breathe() -> None:
-        with contextlib.suppress(TimeoutError):
-            await until(partial(_works, sightings), "signs of life", seconds=BREATH_SECONDS)
-
+    """The faults; meanwhile periods are cut and invoices finalised."""
+    breath = Breath(sightings, options.seconds)
     over = asyncio.Event()
     every = min(max(options.seconds / 3, BILLING_SECONDS[0]), BILLING_SECONDS[1])
     bills = asyncio.create_task(billing.keep_billing(every, over))
     try:
-        await strike(site, schedule, faults, breathe=breathe, say=say)
+        await strike(site, schedule, faults, breathe=breath.take, say=say)
         over.set()
         await bills
     finally:
         await _cancel([bills])
-
-
-async def _works(sightings: Sightings) -> bool:
-    since = time.time() - WORKS_SECONDS
-    return any(
-        (number := sightings.visible(path)) and sent[number - 1] >= since
-        for path, sent in sightings.sent.items()
-    )
 
 
 @asynccontextmanager
