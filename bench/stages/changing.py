@@ -51,6 +51,7 @@ class Changing:
     @asynccontextmanager
     async def setup(self, site: Site) -> AsyncIterator[Repetition]:
         tenants = [f"changing-{n}" for n in range(SUBSCRIPTIONS[site.scale.name])]
+        share = len(tenants) // (site.scale.repetitions + 1)
         async with site.ground("changing", ["rating"]) as ground:
             start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             await _fill(ground, tenants, start - timedelta(days=1))
@@ -58,15 +59,15 @@ class Changing:
             await _until_rated(ground, len(tenants))
 
             async def measure(number: int) -> Mapping[str, Measurement]:
-                made = Run(ground, start, number + 1)
-                return {"rating.changing": await made.measure(site, tenants)}
+                some = tenants[number * share :][:share]
+                return {"rating.changing": await Run(ground, start, number + 1).measure(site, some)}
 
             yield measure
 
 
 @dataclass
 class Run:
-    """One time through all tenants; `amount` is what each has used after it."""
+    """One time through tenants of the repetition's own; `amount` is what each has used after it."""
 
     ground: Ground
     hour: datetime
