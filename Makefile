@@ -36,6 +36,10 @@ test: $(INSTALLED) ## all tests, on servers of their own (ARGS="tests/unit -k mo
 simulate: $(INSTALLED) ## the stages under random faults in virtual time (SEED=0 RUNS=2000; one seed is one run)
 	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(RUNS),2000)
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## remove each protection in turn and see which test notices; the table goes into docs/promises.md (RUNS=100)
+	@$(BIN)/python -m tests.mutants --runs $(or $(RUNS),100)
+
 CASES ?= 1000000
 .PHONY: rating-oracle
 rating-oracle: $(INSTALLED) ## rate CASES random prices twice: by the product and by a second implementation

@@ -61,7 +61,7 @@ BEGUN = (
     meter("traffic", "sum", "bytes", {"region": "region"}),
     meter("visitors", "unique_count", "user"),
 )
-LATER = meter("heaviest", "max", "bytes")
+LATER = meter("volume", "sum", "bytes")
 """Defined while usage flows."""
 
 
@@ -93,7 +93,7 @@ def plans(*held: Subscription) -> Plans:
 
 
 def fill(store: MemoryStore) -> None:
-    """What there is when a run begins: meters, a plan, and two tenants who are on it."""
+    """What there is when a run begins: meters, a plan, and three tenants who are on it."""
     connection = _Raw(store)
     for number, one in enumerate(BEGUN, 1):
         store.tables[METERS][one.slug] = meter_at(one, number)
@@ -105,6 +105,7 @@ def fill(store: MemoryStore) -> None:
     month = datetime(2026, 3, 1, tzinfo=UTC)
     for one in (
         subscription("acme", month),
+        subscription("cedar", month + timedelta(days=3)),
         subscription("birch", MIDNIGHT - timedelta(hours=2, seconds=20)),
     ):
         store.tables[SUBSCRIPTIONS][one.id] = one

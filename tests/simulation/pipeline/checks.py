@@ -208,8 +208,8 @@ def expected_usage(truth: Truth, width_ms: int) -> Sums:
         if isinstance(data["bytes"], int):
             key = (one.tenant, "traffic", group_key({"region": data["region"]}), bucket)
             sums[key] = sums.get(key, 0) + data["bytes"]
-            key = (one.tenant, "heaviest", "", bucket)
-            sums[key] = max(sums.get(key, 0), data["bytes"])
+            key = (one.tenant, catalog.LATER.slug, "", bucket)
+            sums[key] = sums.get(key, 0) + data["bytes"]
     return sums
 
 
@@ -257,12 +257,10 @@ def _differences(
         match key[1]:
             case "requests":
                 have: Any = sum(value.count for value in values)
-            case "traffic":
-                have = sum(value.sum for value in values)
             case "visitors":
                 have, want = len(members[key]), len(want or ())
             case _:
-                have = max((value.max for value in values), default=None)
+                have = sum(value.sum for value in values)
         if have != want:
             yield f"{where}: {key} is {have}, and it should be {want}"
 

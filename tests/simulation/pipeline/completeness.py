@@ -12,7 +12,6 @@ from common.contracts.control import is_control, watermark_of
 from common.contracts.received import decode_envelope
 from common.contracts.rollups import Rollup
 from common.contracts.topics import CHARGES, EVENTS, RECEIVED, ROLLUPS, partition_for
-from tests.simulation.models import nodes
 from tests.simulation.pipeline.scenario import BASE_MS
 from tests.simulation.pipeline.truth import PARTITIONS, Counted, Truth
 from tests.simulation.pipeline.world import World
@@ -72,16 +71,16 @@ def check_published_watermarks(world: World, truth: Truth) -> Iterator[str]:
 def check_seals(world: World, truth: Truth) -> Iterator[str]:
     """What a node has sealed, with the watermark that covers the seal, is all there."""
     arrived = _arrivals(world)
-    for (name, epoch), seen in world.store.tables[nodes.PROGRESS].items():
-        if seen.sealed_through_ms is None:
-            continue
+    for name, epoch, sealed_ms, received_ms in sorted(world.seals):
         for (of, seq), times in world.nodes[name].seen.items():
             forgotten = (name, epoch, seq) in world.forgotten
-            if of != epoch or forgotten or min(times) >= seen.sealed_through_ms:
+            if of != epoch or forgotten or min(times) >= sealed_ms:
                 continue
-            received = arrived.get((name, epoch, seq))
-            if received is None or received >= seen.sealed_received_ms:
-                yield f"{name} sealed {seen.sealed_through_ms}, and {seq} was not there yet"
+            if arrived.get((name, epoch, seq), NEVER) >= received_ms:
+                yield (
+                    f"{name} sealed {sealed_ms - BASE_MS} at {received_ms - BASE_MS}, and its "
+                    f"element {seq} was not there yet"
+                )
 
 
 def _needed(world: World, truth: Truth) -> dict[Place, tuple[list[int], list[int]]]:

@@ -20,8 +20,8 @@ IDLE_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0
 
 TENANTS = ("acme", "birch", "cedar", "dune")
-SOURCES = ("app-1", "app-2", "app-3")
-NODES = ("edge-1", "edge-2")
+SOURCES = ("app-1", "app-2", "app-5")
+NODES = ("edge-3", "edge-4")
 
 
 class Action(NamedTuple):
@@ -55,6 +55,7 @@ class Scenario:
     same_names: bool
     intensity: float
     read_messages: int
+    rate_subscriptions: int
     faults: tuple[Struck, ...] | None = None
 
     def with_faults(self, faults: tuple[Struck, ...]) -> "Scenario":
@@ -76,6 +77,7 @@ def from_seed(seed: int) -> Scenario:
         same_names=random.random() < 0.5,
         intensity=random.choice((0.0, 0.5, 1.0, 1.0, 2.0)),
         read_messages=random.choice((1, 2, 4, 8, 50)),
+        rate_subscriptions=random.choice((1, 2, 10)),
     )
 
 
@@ -96,7 +98,8 @@ class _Script:
             found += [self._node_event(node) for _ in range(random.randint(2, 8))]
             if random.random() < 0.3:
                 found.append(Action(self._some_time(), node, "is restored from an old disk"))
-        found.append(Action(self._some_time(), "operator", "defines a meter", "heaviest"))
+        found += self._midnight()
+        found.append(Action(self._some_time(), "operator", "defines a meter", "volume"))
         found += [
             Action(at, "operator", "replays dead events") for at in (self._some_time(), 3.5, 5.5)
         ]
@@ -108,6 +111,18 @@ class _Script:
             down_seconds = round(random.random() * 2, 2)
             found.append(Action(self._some_time(), f"{stage}-0", "stops for a while", down_seconds))
         return found
+
+    def _midnight(self) -> list[Action]:
+        """An event without time, directly and by a node, around the end of the day."""
+        event = self._event(MIDNIGHT_AT)
+        event.pop("time", None)
+        event["source"] = SOURCES[2]  # its own way leads to another partition than the node's
+        element = msgspec.json.encode(event)
+        before, after = sorted(MIDNIGHT_AT + self._random.uniform(-0.3, 0.3) for _ in range(2))
+        return [
+            Action(round(before, 3), "client", "posts", (element,)),
+            Action(round(after, 3), NODES[0], "is given", element),
+        ]
 
     def _some_time(self) -> float:
         return round(self._random.random() * FEED_SECONDS, 3)

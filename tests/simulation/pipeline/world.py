@@ -26,7 +26,7 @@ from rating.changes import effective_cut, effective_end, new_fact
 from rating.history import Kind
 from rating.subscription import Subscription
 from rating.worker import RatingStage
-from tests.simulation.models import dead_events, work
+from tests.simulation.models import dead_events, nodes, work
 from tests.simulation.models.ledger import ModelLedger
 from tests.simulation.pipeline import catalog
 from tests.simulation.pipeline.faults import Faults
@@ -53,13 +53,15 @@ STAGES: tuple[Topic, ...] = (RECEIVED, EVENTS, ROLLUPS)
 
 
 class World:
-    """`problems`: what was found wrong while it ran. `commits`: every committed position."""
+    """`problems`: what was found wrong while it ran. `commits`: every committed position. `seals`:
+    every (node, epoch, sealed through, received) that was committed, in Unix milliseconds."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.faults = Faults(scenario)
         self.problems: list[str] = []
         self.commits: list[Position] = []
+        self.seals: set[tuple[str, str, int, int]] = set()
         self.acknowledged = 0
         self.forgotten: set[tuple[str, str, int]] = set()
         self.is_settled = False
@@ -213,6 +215,9 @@ class World:
         self.commits.append(position)
         if position.topic != RECEIVED.name:
             return
+        for (node, epoch), seen in self.store.tables[nodes.PROGRESS].items():
+            if seen.sealed_through_ms is not None:
+                self.seals.add((node, epoch, seen.sealed_through_ms, seen.sealed_received_ms))
         tally = self.store.tables["ingest.accounting"].get(position.partition)
         received = self.elements.below(position.partition, position.next_offset)
         if (tally.received if tally else 0) != received:
@@ -325,7 +330,7 @@ class Slot:
         return RatingStage(
             bus,
             rate_seconds=0.2,
-            rate_subscriptions=2,
+            rate_subscriptions=self._world.scenario.rate_subscriptions,
             clock=lambda: self._world.now(self.name),
         )
 

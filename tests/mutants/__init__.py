@@ -1,0 +1,1 @@
+"""`make mutants`: each protection is removed in turn, and a test has to notice."""
