@@ -142,7 +142,22 @@ MUTANTS: tuple[Mutant, ...] = (
         Call("ingest.worker", "tests.mutants.switches", "remember_after_the_step"),
     ),
     Mutant(
-        "looking a day back for stamped events",
+        "looking a day back for stamped events (packed ledger)",
+        "P1",
+        Text("ingest.packed.ledger", "view.find(grp, day - 1, mine)", "view.find(grp, 0, mine)"),
+    ),
+    Mutant(
+        "the packed ledger's memory catches up under the lock",
+        "P1",
+        Text(
+            "ingest.packed.view",
+            "            while not memory.settle(group):\n"
+            "                await self._catch_up(group, memory)\n",
+            "            memory.settle(group)\n",
+        ),
+    ),
+    Mutant(
+        "looking a day back for stamped events (plain ledger, in the model)",
         "P1",
         Text(
             "tests.support.model_ledger",
@@ -151,7 +166,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
-        "taking turns over stamped events",
+        "taking turns over stamped events (plain ledger)",
         "P1",
         Text("ingest.store.plain_ledger", "    if shards:\n", "    if False:\n"),
         "tests/integration/ingest/test_ledger.py::TestPlainLedger"

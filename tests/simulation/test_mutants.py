@@ -1,4 +1,4 @@
-"""Each protection is missed within a few seeds when it is removed; `make mutants` says how often."""
+"""Each protection is missed within a few seeds when it is gone; `make mutants` says how often."""
 
 import subprocess
 import sys

@@ -15,10 +15,13 @@ import aggregator.store.meters
 import aggregator.store.rollups
 import aggregator.store.unreadable
 import aggregator.worker
+import ingest.packed.ledger
 import ingest.routes.dead_events
 import ingest.store.accounting
 import ingest.store.dead_events
+import ingest.store.ledger_blocks
 import ingest.store.nodes
+import ingest.store.plain_ledger
 import ingest.worker
 import rating.store.charges
 import rating.store.plans
@@ -30,6 +33,7 @@ from tests.simulation.models import (
     backfills,
     charges,
     dead_events,
+    ledger_blocks,
     meters,
     nodes,
     rollups,
@@ -42,7 +46,9 @@ from tests.simulation.models import (
 MODELS: tuple[tuple[ModuleType, ModuleType], ...] = (
     (ingest.store.accounting, accounting),
     (ingest.store.dead_events, dead_events),
+    (ingest.store.ledger_blocks, ledger_blocks),
     (ingest.store.nodes, nodes),
+    (ingest.store.plain_ledger, ledger_blocks),
     (aggregator.store.backfills, backfills),
     (aggregator.store.changes, rollups),
     (aggregator.store.meters, meters),
@@ -58,7 +64,13 @@ MODELS: tuple[tuple[ModuleType, ModuleType], ...] = (
 BY_NAME = ((aggregator.publish, "changed_rollups", rollups),)
 """Functions that a module has imported by their names."""
 
-CLOCKED = (ingest.worker, aggregator.worker, rating.worker, ingest.routes.dead_events)
+CLOCKED = (
+    ingest.worker,
+    ingest.packed.ledger,
+    ingest.routes.dead_events,
+    aggregator.worker,
+    rating.worker,
+)
 """Modules that look at `time`."""
 
 

@@ -56,6 +56,7 @@ class Scenario:
     intensity: float
     read_messages: int
     rate_subscriptions: int
+    ledger: str
     faults: tuple[Struck, ...] | None = None
 
     def with_faults(self, faults: tuple[Struck, ...]) -> "Scenario":
@@ -78,6 +79,7 @@ def from_seed(seed: int) -> Scenario:
         intensity=random.choice((0.0, 0.5, 1.0, 1.0, 2.0)),
         read_messages=random.choice((1, 2, 4, 8, 50)),
         rate_subscriptions=random.choice((1, 2, 10)),
+        ledger=random.choice(("packed", "packed without room", "plain")),
     )
 
 

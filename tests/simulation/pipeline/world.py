@@ -21,6 +21,8 @@ from common.stream.memory import MemoryProgress, MemorySession, MemoryStore
 from ingest.account import take_account
 from ingest.backlog import Backlog
 from ingest.intake import Intake
+from ingest.ledger import Ledger
+from ingest.packed.ledger import PackedLedger
 from ingest.worker import Deduper
 from rating.changes import effective_cut, effective_end, new_fact
 from rating.history import Kind
@@ -49,6 +51,11 @@ PARTITIONS = 2
 RESTART_SECONDS = 0.4
 CLOSE_SECONDS = 0.6
 """Within this time charges are closed behind a watermark."""
+LEDGERS: dict[str, Callable[[], Ledger]] = {
+    "packed": PackedLedger,
+    "packed without room": lambda: PackedLedger(memory_bytes=1, cache_bytes=1, trim_seconds=0),
+    "plain": ModelLedger,
+}
 STAGES: tuple[Topic, ...] = (RECEIVED, EVENTS, ROLLUPS)
 
 
@@ -320,7 +327,7 @@ class Slot:
         if self._stage == "deduper":
             return Deduper(
                 bus=bus,
-                ledger=ModelLedger(),
+                ledger=LEDGERS[self._world.scenario.ledger](),
                 inputs=PARTITIONS,
                 outputs=PARTITIONS,
                 tick_seconds=0.5,

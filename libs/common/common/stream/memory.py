@@ -120,6 +120,10 @@ class MemoryTransaction:
     def remove(self, table: str, key: Any) -> None:
         self._writes[table][key] = _GONE
 
+    def has_written(self, table: str, key: Any) -> bool:
+        """Whether this transaction has written the row."""
+        return key in self._writes[table]
+
     def next_value(self, sequence: str) -> int:
         return self._store.next_value(sequence)
 
