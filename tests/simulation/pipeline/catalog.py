@@ -106,7 +106,7 @@ def fill(store: MemoryStore) -> None:
     for one in (
         subscription("acme", month),
         subscription("cedar", month + timedelta(days=3)),
-        subscription("birch", MIDNIGHT - timedelta(hours=2, seconds=20)),
+        subscription("elm", MIDNIGHT - timedelta(hours=2, seconds=20)),
     ):
         store.tables[SUBSCRIPTIONS][one.id] = one
         mark(connection, one, None)

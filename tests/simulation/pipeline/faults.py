@@ -31,13 +31,14 @@ class Faults:
         if self._listed is not None:
             fault = self._listed.get((slot, gate))
         else:
-            fault = self._dice() if now < FAULTS_SECONDS else None
+            fault = self._dice(point) if now < FAULTS_SECONDS else None
         if fault is not None:
             self.struck.append(Struck(slot, gate, fault, point, now))
         return fault
 
-    def _dice(self) -> Fault | None:
-        dice = self._random.random() / self._intensity if self._intensity else 1.0
+    def _dice(self, point: str) -> Fault | None:
+        often = self._intensity * (4 if point.startswith(("append", "commit")) else 1)
+        dice = self._random.random() / often if often else 1.0
         if dice >= 0.03:
             return None
         seconds = round(self._random.random() * 2.5 * LEASE_SECONDS, 2)

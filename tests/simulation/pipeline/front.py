@@ -19,7 +19,7 @@ FAILED = (ApiError, ConnectionError, TimeoutError, Crashed)
 """What a client sees of a request whose outcome it does not know."""
 RESTART_SECONDS = 0.3
 APPEND_SECONDS = 1.0
-BATCH_EVENTS = 6
+BATCH_EVENTS = 8
 SEAL_SECONDS = 1.0
 """A node that has nothing to send says so this often."""
 

@@ -10,7 +10,7 @@ from tests.simulation.pipeline.scenario import BASE_MS, Scenario, Struck, from_s
 from tests.simulation.pipeline.world import World
 from tests.simulation.virtual import run
 
-ENVELOPE_BYTES = 600
+ENVELOPE_BYTES = 450
 """So small that requests become several envelopes."""
 
 

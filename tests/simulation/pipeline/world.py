@@ -49,7 +49,7 @@ from tests.simulation.process import Log, Process, ProcessBus
 
 PARTITIONS = 2
 RESTART_SECONDS = 0.4
-CLOSE_SECONDS = 0.6
+CLOSE_SECONDS = 1.2
 """Within this time charges are closed behind a watermark."""
 LEDGERS: dict[str, Callable[[], Ledger]] = {
     "packed": PackedLedger,
@@ -201,8 +201,9 @@ class World:
                 pool=self.connection(api.process.gate), intake=Intake(bus, APPEND_SECONDS)
             )
             request: Any = SimpleNamespace(app=SimpleNamespace(state=state))
-            with contextlib.suppress(*FAILED):
-                await ingest.routes.dead_events.replay(request, dead_id)
+            for _ in range(2):  # impatient
+                with contextlib.suppress(*FAILED):
+                    await ingest.routes.dead_events.replay(request, dead_id)
 
     async def _audit(self) -> None:
         while True:
@@ -336,7 +337,7 @@ class Slot:
             return AggregatorStage(bus, emit_seconds=0.2, backfill_events=4)
         return RatingStage(
             bus,
-            rate_seconds=0.2,
+            rate_seconds=0.3,
             rate_subscriptions=self._world.scenario.rate_subscriptions,
             clock=lambda: self._world.now(self.name),
         )
