@@ -35,7 +35,8 @@ BEGIN, END = "<!-- mutants: written by make mutants -->", "<!-- /mutants -->"
 
 @dataclass(frozen=True)
 class Attack:
-    """`caught` of `runs` runs noticed; `found`: what the first said, `error`: why it could not."""
+    """`caught` of `runs` runs noticed; `found`: what the first said, `error`: why it could not.
+    No runs: this machine cannot run the test."""
 
     mutant: Mutant | None
     caught: int
@@ -72,7 +73,7 @@ def main() -> int:
     if not given.quick and not given.only:
         _show(attacks, control)
         _write(attacks, control)
-    missed = [one for one in attacks if one.error or not one.caught]
+    missed = [one for one in attacks if one.error or one.caught == 0 < one.runs]
     for one in missed:
         print(
             f"NOT MISSED: {one.mutant and one.mutant.protection}: {one.error or 'no test failed'}"
@@ -118,13 +119,29 @@ def _by_seeds(seeds: Iterable[int], *, stop_early: bool) -> tuple[int, int, str,
 
 
 def _by_test(test: str) -> tuple[int, int, str, tuple[int, ...]]:
-    output = io.StringIO()
+    output, reports = io.StringIO(), _Reports()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = pytest.main([test, "-q", "-x", "-p", "no:cacheprovider", "--no-header"])
+        arguments = [test, "-q", "-x", "-p", "no:cacheprovider", "--no-header"]
+        code = pytest.main(arguments, plugins=[reports])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"{test} did not run: {code}\n{output.getvalue()[-2000:]}")
+    if not reports.ran:
+        return 0, 0, f"left out: {reports.skipped}", ()
     said = [line[1:].strip() for line in output.getvalue().splitlines() if line.startswith("E ")]
     return int(code != pytest.ExitCode.OK), 1, said[0] if said else "", ()
+
+
+class _Reports:
+    """Whether a test ran, or why this machine left it out."""
+
+    def __init__(self) -> None:
+        self.ran, self.skipped = False, ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped:
+            self.skipped = str(report.longrepr)
+        elif report.when == "call":
+            self.ran = True
 
 
 def _told(attack: Attack) -> str:
