@@ -90,9 +90,14 @@ async def test_an_interrupted_run_leaves_nothing_behind(native: None, folder: Pa
         found = recorded(folder)
         return found if {"kafka", "postgres"} <= {record.name for record in found} else None
 
-    started = await eventually(servers_run, timeout=200)
-    run.send_signal(signal.SIGINT)
-    assert await run.wait() == 130, (await reading).decode()
+    try:
+        started = await eventually(servers_run, timeout=200)
+        run.send_signal(signal.SIGINT)
+        assert await run.wait() == 130, (await reading).decode()
+    finally:
+        if run.returncode is None:
+            run.terminate()
+            await run.wait()
     assert not [record.name for record in started if records.process_of(record)]
     assert not (folder / "stack").exists()
     assert not [disk for disk in psutil.disk_partitions(all=True) if str(folder) in disk.mountpoint]

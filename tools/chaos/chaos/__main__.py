@@ -31,10 +31,12 @@ def main() -> int:
 
 
 async def _until_signalled(options: Options) -> int:
-    """SIGTERM ends a run as SIGINT does: by cancelling it, so that it cleans up."""
+    """SIGINT and SIGTERM end a run by cancelling it, so that it cleans up; also SIGINT where the
+    run was started in the background, with that signal ignored."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         return await run(options)
     except asyncio.CancelledError:
