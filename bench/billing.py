@@ -10,6 +10,7 @@ import httpx
 from bench.load.events import Truth, tenant_key
 from bench.metering import HTTP_SECONDS
 from bench.site import Ground
+from common.contracts.topics import shard_of
 
 PLAN: dict[str, Any] = {
     "name": "Bench",
@@ -51,6 +52,74 @@ async def subscribe(
 
         await asyncio.gather(*(work() for _ in range(AT_A_TIME)))
     return found
+
+
+async def subscribe_in_bulk(
+    ground: Ground, tenants: Sequence[str], start: datetime, *, plan: str
+) -> None:
+    """One subscription a tenant to the first version of `plan`, as the API would have made it, all
+    to be rated; rating may run or not."""
+    pool = await ground.pool("rating")
+    rows = [(tenant, f"sub-{tenant}", shard_of(tenant)) for tenant in tenants]
+    async with pool.acquire() as connection, connection.transaction():
+        last = await connection.fetchval(
+            """
+            INSERT INTO rating.revisions (name, value)
+            VALUES ('tenants', $1)
+            ON CONFLICT (name) DO UPDATE SET value = revisions.value + $1
+            RETURNING value
+            """,
+            len(tenants),
+        )
+        await connection.copy_records_to_table(
+            "tenants",
+            schema_name="rating",
+            columns=["key", "name", "currency", "timezone", "billing_day", "revision"],
+            records=[
+                (tenant, tenant, "EUR", "UTC", 1, last - number)
+                for number, tenant in enumerate(tenants)
+            ],
+        )
+        await connection.copy_records_to_table(
+            "subscriptions",
+            schema_name="rating",
+            columns=["id", "tenant", "shard", "starts_at"],
+            records=[(id, tenant, shard, start) for tenant, id, shard in rows],
+        )
+        made = [id for _, id, _ in rows]
+        await connection.execute(
+            """
+            INSERT INTO rating.subscription_facts (subscription, revision, kind, at, body)
+            SELECT id, 1, 'start', starts_at, jsonb_build_object('plan', $2::text, 'version', 1)
+            FROM rating.subscriptions
+            WHERE id = ANY ($1)
+            """,
+            made,
+            plan,
+        )
+        await connection.execute(
+            """
+            INSERT INTO rating.subscription_plans
+                (subscription, tenant, shard, plan, plan_version, since)
+            SELECT id, tenant, shard, $2, 1, starts_at
+            FROM rating.subscriptions
+            WHERE id = ANY ($1)
+            """,
+            made,
+            plan,
+        )
+        await connection.execute(
+            """
+            INSERT INTO rating.dirty_subscriptions (subscription, shard)
+            SELECT id, shard
+            FROM rating.subscriptions
+            WHERE id = ANY ($1)
+            """,
+            made,
+        )
+    await pool.execute(
+        "ANALYZE rating.subscriptions, rating.subscription_facts, rating.subscription_plans"
+    )
 
 
 async def charged(ground: Ground, tenants: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from bench.billing import subscribe
+from bench.billing import subscribe, subscribe_in_bulk
 from bench.books import Books, traffic
 from bench.contract import About, Measurement, Repetition
 from bench.endtoend.throughput import KINDS, PER_REQUEST, push
@@ -76,8 +76,8 @@ async def _prepare(site: Site, ground: Ground, *, full: bool) -> None:
     if full:
         tenants = [CATALOG_TENANT.format(number) for number in range(scale.catalog_tenants)]
         await fill.meters(ground, scale.meters)
-        await subscribe(ground, tenants, begin)
         await ground.stop()
+        await subscribe_in_bulk(ground, tenants, begin, plan="bench")
         await fill.usage_hours(ground, tenants, scale.rows)
         await fill.ledger(ground, scale.ids, site.next_seed())
         found = await fill.counts(ground)

@@ -15,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from bench.billing import subscribe_in_bulk
 from bench.contract import About, Measurement, Repetition
 from bench.site import Ground, Meter, Site
 from common.contracts import wire
 from common.contracts.charges import Charge
 from common.contracts.control import is_control
 from common.contracts.rollups import Aggregate, Rollup, rollup_record
-from common.contracts.topics import CHARGES, ROLLUPS, shard_of
+from common.contracts.topics import CHARGES, ROLLUPS
 
 SUBSCRIPTIONS: Mapping[str, int] = {"full": 100_000, "quick": 5_000, "tiny": 40}
 PER_SECOND: Mapping[str, int] = {"full": 1_000, "quick": 500, "tiny": 20}
@@ -149,9 +150,8 @@ class Run:
 
 
 async def _fill(ground: Ground, tenants: list[str], start: datetime) -> None:
-    """One subscription a tenant, as the API would have made it, all to be rated."""
+    """The plan, and one subscription a tenant."""
     pool = await ground.pool("rating")
-    rows = [(tenant, f"sub-{tenant}", shard_of(tenant)) for tenant in tenants]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("INSERT INTO rating.plans VALUES ('changing', 1)")
         await connection.execute(
@@ -159,33 +159,7 @@ async def _fill(ground: Ground, tenants: list[str], start: datetime) -> None:
             """ VALUES ('changing', 1, $1, '{"requests": "request"}')""",
             json.dumps(PLAN),
         )
-        await connection.copy_records_to_table(
-            "tenants",
-            schema_name="rating",
-            columns=["key", "name", "currency", "timezone", "billing_day", "revision"],
-            records=[(tenant, tenant, "EUR", "UTC", 1, n) for n, tenant in enumerate(tenants, 1)],
-        )
-        await connection.copy_records_to_table(
-            "subscriptions",
-            schema_name="rating",
-            columns=["id", "tenant", "shard", "starts_at"],
-            records=[(id, tenant, shard, start) for tenant, id, shard in rows],
-        )
-        await connection.execute(
-            """
-            INSERT INTO rating.subscription_facts (subscription, revision, kind, at, body)
-            SELECT id, 1, 'start', starts_at, '{"plan": "changing", "version": 1}'
-            FROM rating.subscriptions;
-            INSERT INTO rating.subscription_plans
-                (subscription, tenant, shard, plan, plan_version, since)
-            SELECT id, tenant, shard, 'changing', 1, starts_at
-            FROM rating.subscriptions;
-            INSERT INTO rating.dirty_subscriptions (subscription, shard)
-            SELECT id, shard
-            FROM rating.subscriptions;
-            ANALYZE rating.subscriptions, rating.subscription_facts, rating.subscription_plans;
-            """
-        )
+    await subscribe_in_bulk(ground, tenants, start, plan="changing")
 
 
 async def _until_rated(ground: Ground, subscriptions: int) -> None:
