@@ -1,6 +1,7 @@
 """A plan, tenants on it, and their charges: what rating needs to have something to do."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import httpx
 
 from bench.load.events import Truth, tenant_key
-from bench.metering import HTTP_SECONDS
+from bench.metering import HTTP_SECONDS, PATIENCE_SECONDS, POLL_SECONDS
 from bench.site import Ground
 from common.contracts.topics import shard_of
 
@@ -129,6 +130,33 @@ async def charged(ground: Ground, tenants: Sequence[str]) -> int:
         "SELECT coalesce(sum(quantity), 0) FROM rating.charges WHERE tenant = ANY ($1)", tenants
     )
     return int(found)
+
+
+async def until_charged(ground: Ground, truth: Truth) -> None:
+    """Returns when the charges of the load's tenants add up to the truth; TimeoutError when they
+    stand still."""
+    tenants = [tenant_key(number) for number in range(len(truth.counts))]
+    owed = sum(truth.counts) + sum(truth.sums)
+    at, moved = -1, time.monotonic()
+    while (now := await charged(ground, tenants)) != owed:
+        if now != at:
+            at, moved = now, time.monotonic()
+        if time.monotonic() - moved > PATIENCE_SECONDS:
+            raise TimeoutError(f"charges stand at {now} of {owed}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def until_rated(ground: Ground) -> None:
+    """Returns when no subscription waits to be rated."""
+    pool = await ground.pool("rating")
+    query = "SELECT count(*) FROM rating.dirty_subscriptions"
+    at, moved = -1, time.monotonic()
+    while now := await pool.fetchval(query):
+        if now != at:
+            at, moved = now, time.monotonic()
+        if time.monotonic() - moved > PATIENCE_SECONDS:
+            raise TimeoutError(f"{now} subscriptions wait to be rated")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def faults_of_charges(ground: Ground, truth: Truth) -> list[str]:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from bench.billing import charged, faults_of_charges, subscribe
+from bench.billing import faults_of_charges, subscribe, until_charged
 from bench.books import Books, traffic
 from bench.contract import About, Measurement, Repetition
-from bench.endtoend.probes import PLAN, POLL_SECONDS, Probes, until
+from bench.endtoend.probes import PLAN, Probes, until
 from bench.endtoend.throughput import CONNECTIONS, push
 from bench.load.client import client
 from bench.metering import HTTP_SECONDS, define_meters, until_counted
@@ -95,20 +95,8 @@ class _Run:
         }
 
     async def _push(self, events: int) -> Measurement:
-        """A load at full speed, and the time until everything is charged as well."""
         load = traffic(self._site, events, per_request=PER_REQUEST)
-        began = time.perf_counter()
-        found = await push(self._site, self._ground, self._books, load)
-        await self._until_charged()
-        late_ms = (time.perf_counter() - began - found.seconds) * 1000
-        return Measurement(
-            units=found.units,
-            seconds=found.seconds,
-            cpu_seconds=found.cpu_seconds,
-            latencies_ms={"2xx": found.latencies_ms["2xx"], "charged after": [late_ms]},
-            rss_bytes=found.rss_bytes,
-            faults=[*found.faults, *await self._faults_of_charges()],
-        )
+        return await push(self._site, self._ground, self._books, load, charging=True)
 
     async def _half(self, number: int) -> Measurement:
         seconds = self._site.scale.latency_seconds
@@ -130,13 +118,13 @@ class _Run:
             found = await probing
             await until_counted(self._ground, self._books.sent)
             faults = await self._books.faults(self._ground, load)
-            await self._until_charged()
+            await until_charged(self._ground, self._books.truth)
             return Measurement(
                 units=ready.sent,
                 seconds=took,
                 cpu_seconds=cpu,
                 latencies_ms={"2xx": result.latencies_ms, **found},
-                faults=[*faults, *await self._faults_of_charges()],
+                faults=[*faults, *await faults_of_charges(self._ground, self._books.truth)],
             )
 
     async def _probe(
@@ -179,7 +167,7 @@ class _Run:
             await self._probes.post("probe-bill", 5, at=self._bills - SLOT / 2)
             self._count(before)
             await until_counted(self._ground, self._books.sent)
-            await self._until_charged()
+            await until_charged(self._ground, self._books.truth)
             began = time.perf_counter()
             pdf = await self._invoice()
             latencies.append((time.perf_counter() - began) * 1000)
@@ -217,18 +205,6 @@ class _Run:
         (invoice,) = invoices
         found = await self._http.get(f"{invoicer}/v1/invoices/{invoice}.pdf")
         return found.raise_for_status().content
-
-    async def _until_charged(self) -> None:
-        owed = sum(self._books.truth.counts) + sum(self._books.truth.sums)
-
-        async def is_charged() -> bool:
-            await asyncio.sleep(POLL_SECONDS)
-            return await charged(self._ground, self._site.tenants()) == owed
-
-        await until(is_charged, "charges of everything that was used")
-
-    async def _faults_of_charges(self) -> list[str]:
-        return await faults_of_charges(self._ground, self._books.truth)
 
     def _count(self, before: int) -> None:
         """Probes' events are in the accounting too."""

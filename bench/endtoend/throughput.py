@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from bench.billing import faults_of_charges, until_charged
 from bench.books import Books, traffic
 from bench.contract import About, Measurement, Repetition
 from bench.load.client import client
@@ -16,8 +17,11 @@ KINDS: tuple[Kind, ...] = ("events", "batches")
 PER_REQUEST = {"events": 500, "batches": 1000}
 
 
-async def push(site: Site, ground: Ground, books: Books, load: Traffic) -> Measurement:
-    """Sends `load` as fast as it is taken, and waits until all of it is visible."""
+async def push(
+    site: Site, ground: Ground, books: Books, load: Traffic, *, charging: bool = False
+) -> Measurement:
+    """Sends `load` as fast as it is taken, and waits until all of it is visible. With `charging`
+    it also waits for the charges: CPU time is counted to there, the rate to what is visible."""
     async with client(ground.url("ingest-api"), load, connections=CONNECTIONS) as ready:
         books.add(ready.truth, ready.sent)
         with site.profiled(load.kind):
@@ -25,15 +29,23 @@ async def push(site: Site, ground: Ground, books: Books, load: Traffic) -> Measu
             result = await ready.run()
             await until_counted(ground, books.sent)
             seconds = meter.seconds()
+            if charging:
+                await until_charged(ground, books.truth)
+            late_ms = (meter.seconds() - seconds) * 1000
             cpu, rss = meter.cpu_seconds(result.cpu_seconds), meter.rss_bytes()
         faults = await books.faults(ground, load)
+        if charging:
+            faults += await faults_of_charges(ground, books.truth)
         if result.retried:
             faults.append(f"{result.retried} requests were answered 503 at first")
         return Measurement(
             units=ready.sent,
             seconds=seconds,
             cpu_seconds=cpu,
-            latencies_ms={"2xx": result.latencies_ms},
+            latencies_ms={
+                "2xx": result.latencies_ms,
+                **({"charged after that": [late_ms]} if charging else {}),
+            },
             rss_bytes=rss,
             faults=faults,
         )

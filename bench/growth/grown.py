@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from bench.billing import subscribe, subscribe_in_bulk
+from bench.billing import subscribe, subscribe_in_bulk, until_rated
 from bench.books import Books, traffic
 from bench.contract import About, Measurement, Repetition
 from bench.endtoend.throughput import KINDS, PER_REQUEST, push
@@ -55,6 +55,7 @@ class Growth:
                 found = {}
                 for size in SIZES:
                     await grounds[size].start(*PROCESSES)
+                    await until_rated(grounds[size])
                     await _push(site, grounds[size], books[size], "events", 10)
                     for kind in KINDS:
                         found[f"growth.{size}.{kind}"] = await _push(
@@ -88,7 +89,7 @@ async def _prepare(site: Site, ground: Ground, *, full: bool) -> None:
 async def _push(site: Site, ground: Ground, books: Books, kind: str, share: int = 1) -> Measurement:
     (known,) = (one for one in KINDS if one == kind)
     load = traffic(site, site.scale.events // share, per_request=PER_REQUEST[known], kind=known)
-    found = await push(site, ground, books, load)
+    found = await push(site, ground, books, load, charging=True)
     return replace(
         found, latencies_ms={**found.latencies_ms, "usage query": await _queries(site, ground)}
     )

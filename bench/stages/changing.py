@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bench.billing import subscribe_in_bulk
+from bench.billing import subscribe_in_bulk, until_rated
 from bench.contract import About, Measurement, Repetition
 from bench.site import Ground, Meter, Site
 from common.contracts import wire
@@ -57,7 +57,7 @@ class Changing:
             start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             await _fill(ground, tenants, start - timedelta(days=1))
             await ground.start("rating")
-            await _until_rated(ground, len(tenants))
+            await until_rated(ground)
 
             async def measure(number: int) -> Mapping[str, Measurement]:
                 some = tenants[number * share :][:share]
@@ -160,13 +160,3 @@ async def _fill(ground: Ground, tenants: list[str], start: datetime) -> None:
             json.dumps(PLAN),
         )
     await subscribe_in_bulk(ground, tenants, start, plan="changing")
-
-
-async def _until_rated(ground: Ground, subscriptions: int) -> None:
-    """Returns when every subscription has its first charges."""
-    pool = await ground.pool("rating")
-    deadline = time.monotonic() + PATIENCE_SECONDS + subscriptions / 100
-    while await pool.fetchval("SELECT count(*) FROM rating.dirty_subscriptions"):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the subscriptions are not rated")
-        await asyncio.sleep(0.2)
