@@ -59,9 +59,9 @@ def check_published_watermarks(world: World, truth: Truth) -> Iterator[str]:
                     yield from _lacking(charge, requests, watermark)
             elif not is_control(message):
                 charge = wire.read(Charge, message)
-                if charge.meter != "requests" or charge.withdrawn:
-                    known.pop(charge.id, None)
-                elif charge.id not in known or charge.version > known[charge.id].version:
+                if charge.meter != "requests":
+                    continue
+                if charge.id not in known or charge.version > known[charge.id].version:
                     known[charge.id] = charge
                     if charge.closed:
                         due_ms = int(charge.due.timestamp() * 1000)
@@ -126,6 +126,8 @@ def _first_rollups(world: World, truth: Truth) -> Iterator[tuple[Counted, int]]:
 
 
 def _lacking(charge: Charge, requests: list[Counted], watermark_ms: int) -> Iterator[str]:
+    if charge.withdrawn:
+        return
     first, last = (int(at.timestamp() * 1000) for at in (charge.period_from, charge.period_to))
     received = sum(
         one.appended_ms < watermark_ms and one.tenant == charge.tenant and first <= one.at_ms < last

@@ -196,12 +196,12 @@ class World:
             if row["state"] not in ("open", "replaying"):
                 continue
             api = self.apis[dead_id % len(self.apis)]
-            bus = ProcessBus(api.process, self.log)
-            state = SimpleNamespace(
-                pool=self.connection(api.process.gate), intake=Intake(bus, APPEND_SECONDS)
-            )
-            request: Any = SimpleNamespace(app=SimpleNamespace(state=state))
-            for _ in range(2):  # impatient
+            for _ in range(2):  # the operator is impatient
+                state = SimpleNamespace(
+                    pool=self.connection(api.process.gate),
+                    intake=Intake(ProcessBus(api.process, self.log), APPEND_SECONDS),
+                )
+                request: Any = SimpleNamespace(app=SimpleNamespace(state=state))
                 with contextlib.suppress(*FAILED):
                     await ingest.routes.dead_events.replay(request, dead_id)
 

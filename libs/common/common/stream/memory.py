@@ -233,7 +233,7 @@ class MemorySession:
     def __init__(self, store: MemoryStore, hook: Hook) -> None:
         self.store, self._hook = store, hook
         self.active_at = store.clock()
-        self.killed = False
+        self.killed = self._broken = False
         self.connection: Any = MemoryConnection(self)
         self._held: set[Place] = set()
         self._waits_for: MemorySession | None = None
@@ -286,7 +286,7 @@ class MemorySession:
             try:
                 await self.pass_point("commit")
             except InFlight as lost:
-                in_flight = True
+                in_flight = self._broken = True
                 self._finish_later(lost.seconds, finish)
                 raise
             finish()
@@ -317,10 +317,12 @@ class MemorySession:
         self._held.clear()
 
     async def pass_point(self, name: str) -> None:
-        """Go through the hook; raises when the server has ended the session."""
+        """Go through the hook; raises when the session has ended."""
         await self._hook(name)
         if self.killed:
             raise ConnectionResetError("the server ended an idle transaction")
+        if self._broken:
+            raise ConnectionResetError("the connection broke before")
         self.active_at = self.store.clock()
 
     def _finish_later(self, seconds: float, finish: Callable[[], None]) -> None:
