@@ -14,6 +14,7 @@ ARGS ?=
 SEED ?=
 MINUTES ?=
 FAULTS ?=
+KINDS ?=
 NAME ?=
 SCALE ?= 5
 HOURS ?= 24
@@ -63,7 +64,7 @@ bench-quick: $(INSTALLED) ## the same in about two minutes
 
 .PHONY: chaos
 chaos: $(INSTALLED) ## faults on the real servers under load, then everything is counted (SEED=7 MINUTES=10 FAULTS=200)
-	@SEED=$(SEED) MINUTES=$(MINUTES) FAULTS=$(FAULTS) $(BIN)/python -m chaos $(ARGS)
+	@SEED=$(SEED) MINUTES=$(MINUTES) FAULTS=$(FAULTS) KINDS=$(KINDS) $(BIN)/python -m chaos $(ARGS)
 
 up: $(INSTALLED) ## start the servers and the services, or what of them is missing
 	@$(BIN)/tollgate-stack up

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chaos.faults import KINDS
 from chaos.run import FAULTS_A_MINUTE, Options, run
 from stack.folders import CHECKOUT
 from stack.ports import Ports, free_base
@@ -44,20 +45,27 @@ async def _until_signalled(options: Options) -> int:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Options of the command line; what is left out comes from SEED, MINUTES and FAULTS."""
+    """Options of the command line; what is left out comes from SEED, MINUTES, FAULTS and
+    KINDS (all of them)."""
     environ = os.environ
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=environ.get("SEED") or random.randrange(10**6))
     parser.add_argument("--minutes", type=float, default=environ.get("MINUTES") or 10)
     parser.add_argument("--faults", type=int, default=environ.get("FAULTS") or None)
+    known = [kind.name for kind in KINDS]
+    parser.add_argument("--kinds", default=environ.get("KINDS") or ",".join(known))
     parser.add_argument("--folder", type=Path, default=CHECKOUT / ".stack" / "chaos")
     found = parser.parse_args(arguments)
+    kinds = tuple(found.kinds.split(","))
+    if unknown := set(kinds) - set(known):
+        parser.error(f"unknown kinds {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     faults = found.faults or max(1, round(found.minutes * FAULTS_A_MINUTE))
     base = environ.get("TOLLGATE_BASE_PORT", "").strip()
     return Options(
         seed=found.seed,
         seconds=found.minutes * 60,
         faults=faults,
+        kinds=kinds,
         folder=found.folder.resolve(),
         ports=Ports.from_environment() if base else free_base(),
     )

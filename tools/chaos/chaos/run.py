@@ -48,13 +48,15 @@ class Options:
     seed: int
     seconds: float
     faults: int
+    kinds: tuple[str, ...]
     folder: Path
     ports: Ports
 
     @property
     def again(self) -> str:
         minutes = f"{self.seconds / 60:g}"
-        return f"make chaos SEED={self.seed} MINUTES={minutes} FAULTS={self.faults}"
+        some = f" KINDS={','.join(self.kinds)}" if len(self.kinds) < len(KINDS) else ""
+        return f"make chaos SEED={self.seed} MINUTES={minutes} FAULTS={self.faults}{some}"
 
 
 def say(line: str) -> None:
@@ -94,7 +96,7 @@ async def _attack(options: Options, site: Site, faults: FaultLog, here: Path) ->
     left_out = {kind: reason for kind, reason in impossible.items() if reason is not None}
     for kind, reason in left_out.items():
         say(f"without faults of the {kind}: {reason}")
-    kinds = [kind for kind in KINDS if kind.name not in left_out]
+    kinds = [kind for kind in KINDS if kind.name in options.kinds and kind.name not in left_out]
     schedule = plan(options.seed, options.seconds, options.faults, kinds)
     for reason in await site.start():
         say(reason)
