@@ -69,14 +69,7 @@ def _key(source: str, id: str, data: Any) -> Key:
 
 def explain(cell: Cell, events: Iterable[Made], counted: Counted) -> list[str]:
     """Which events of a cell whose usage is wrong are missing or doubled, and where."""
-    mine = [
-        made
-        for made in events
-        if made.tenant == cell.tenant
-        and made.at_ms is not None
-        and made.at_ms // 3_600_000 == int(cell.hour.timestamp()) // 3600
-        and cell.host in ("", made.path)
-    ]
+    mine = _of(cell, events)
     missing = [made for made in mine if key_of(made) not in counted]
     doubled = [made for made in mine if len(counted.get(key_of(made), ())) > 1]
     lines = [
@@ -95,16 +88,22 @@ def explain(cell: Cell, events: Iterable[Made], counted: Counted) -> list[str]:
 
 
 def first_of(cell: Cell, events: Iterable[Made], counted: Counted) -> float | None:
-    """When the first missing or doubled event of the cell was acknowledged, Unix seconds."""
-    times = [
-        made.acked_at or made.sent_at
+    """When the first missing or doubled event of the cell was acknowledged, Unix seconds; the
+    first of all where none is known to be."""
+    mine = _of(cell, events)
+    odd = [made for made in mine if len(counted.get(key_of(made), ())) != 1]
+    return min((made.acked_at or made.sent_at for made in odd or mine), default=None)
+
+
+def _of(cell: Cell, events: Iterable[Made]) -> list[Made]:
+    return [
+        made
         for made in events
         if made.tenant == cell.tenant
         and made.at_ms is not None
         and made.at_ms // 3_600_000 == int(cell.hour.timestamp()) // 3600
-        and len(counted.get(key_of(made), ())) != 1
+        and cell.host in ("", made.path)
     ]
-    return min(times, default=None)
 
 
 def _name(made: Made) -> str:
