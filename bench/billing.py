@@ -59,7 +59,7 @@ async def subscribe_in_bulk(
     ground: Ground, tenants: Sequence[str], start: datetime, *, plan: str
 ) -> None:
     """One subscription a tenant to the first version of `plan`, as the API would have made it, all
-    to be rated; rating may run or not."""
+    to be rated; rating may run or not. `start` lies on a slot."""
     pool = await ground.pool("rating")
     rows = [(tenant, f"sub-{tenant}", shard_of(tenant)) for tenant in tenants]
     async with pool.acquire() as connection, connection.transaction():

@@ -16,6 +16,7 @@ from bench.endtoend.throughput import KINDS, PER_REQUEST, push
 from bench.growth import fill
 from bench.metering import HTTP_SECONDS, define_meters
 from bench.site import Ground, Site
+from common.periods import slot_of
 
 PROCESSES = ("ingest-api", "ingest-deduper", "aggregator", "rating", "throttler")
 CATALOG_TENANT = "catalog-{:05d}"
@@ -72,7 +73,7 @@ async def _prepare(site: Site, ground: Ground, *, full: bool) -> None:
     scale = site.scale
     await ground.start("aggregator", "rating")
     await define_meters(ground)
-    begin = datetime.now(UTC) - timedelta(days=1)
+    begin = slot_of(datetime.now(UTC)) - timedelta(days=1)
     await subscribe(ground, site.tenants(), begin)
     if full:
         tenants = [CATALOG_TENANT.format(number) for number in range(scale.catalog_tenants)]
