@@ -7,20 +7,20 @@ from typing import Any
 from ingest.ledger import Claim, Verdict
 
 _COLUMNS = ("n", "day", "identity", "digest", "origin_offset", "origin_index")
-_STAMPED_LOCKS = 7_035
+_SHARD_LOCKS = 7_035
 """Class of the advisory locks, one a shard of sources."""
 _Numbered = tuple[int, Claim]
 
 
 class PlainLedger:
     """`Ledger` in the table `ingest.ledger`. Two owners that claim one identity at a time take
-    turns on its row: the later one sees the earlier one's copy. Those that claim stamped events of
-    one shard of sources take turns as a whole: a copy may be under way to a day beside, where
-    there is no row yet to wait for."""
+    turns on its row: the later one sees the earlier one's copy. One that claims stamped events
+    takes turns with all others that claim of the same shard of sources: a copy may be under way to
+    a day beside, where there is no row yet to wait for."""
 
     async def admit(self, tx: Any, partition: int, claims: Sequence[Claim]) -> list[Verdict]:
         verdicts = [Verdict.FRESH] * len(claims)
-        await _lock_shards(tx, sorted({claim.shard for claim in claims if claim.stamped}))
+        await _lock_shards(tx, claims)
         numbered = list(enumerate(claims))
         timed = [item for item in numbered if not item[1].stamped]
         await self._admit(tx, partition, timed, verdicts)
@@ -169,13 +169,23 @@ async def origins(
     return [tuple(row) for row in rows]
 
 
-async def _lock_shards(tx: Any, shards: Sequence[int]) -> None:
-    """Hold the ascending `shards` of sources until the transaction ends."""
+async def _lock_shards(tx: Any, claims: Sequence[Claim]) -> None:
+    """Hold the shards of the claims' sources until the transaction ends, alone where a stamped one
+    is claimed. In ascending order, so that nobody waits in a circle."""
+    alone = {claim.shard for claim in claims if claim.stamped}
+    shards = sorted({claim.shard for claim in claims})
     if shards:
         await tx.execute(
-            "SELECT pg_advisory_xact_lock($1, shard) FROM unnest($2::integer[]) AS shard",
-            _STAMPED_LOCKS,
+            """
+            SELECT CASE
+                WHEN alone THEN pg_advisory_xact_lock($1, shard)::text
+                ELSE pg_advisory_xact_lock_shared($1, shard)::text
+            END
+            FROM unnest($2::integer[], $3::boolean[]) AS wanted (shard, alone)
+            """,
+            _SHARD_LOCKS,
             shards,
+            [shard in alone for shard in shards],
         )
 
 
