@@ -63,7 +63,7 @@ def command(tollgate: Product) -> Run:
     return run
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 async def test_from_a_catalog_to_an_invoice_with_the_command_alone(
     kafka: str, postgres: str, topics: str, tmp_path: Path
 ) -> None:
