@@ -36,11 +36,20 @@ async def _until_signalled(options: Options) -> int:
     run was started in the background, with that signal ignored."""
     task = asyncio.current_task()
     assert task is not None
+    came: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        print(f"chaos: {number.name} came; ending", file=sys.stderr, flush=True)
+        came.append(number)
+        task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
         return await run(options)
     except asyncio.CancelledError:
+        if not came:
+            raise  # nobody asked for it: a fault of this program
         raise KeyboardInterrupt from None
 
 
