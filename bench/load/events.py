@@ -1,6 +1,7 @@
 """Usage events from a seed, as ready HTTP requests, with their sums. Pure.
 
-An event is 212 bytes of CloudEvents JSON with a random UUID. Its `data` has the value of the sum
+An event is 212 bytes of CloudEvents JSON with a random UUID; a node's own has the id
+`<epoch>-<number>` and up to five bytes less. Its `data` has the value of the sum
 meter and the one dimension that the meters group by.
 """
 
@@ -165,8 +166,8 @@ def _batches(traffic: Traffic) -> Prepared:
     while left > 0:
         n = min(left, traffic.per_request)
         lane = number % traffic.sources
-        node, epoch, first = f"node-{lane:02d}", f"{traffic.seed:012x}", next_seq[lane]
-        ids = [f"{epoch}-{seq:022d}" for seq in range(first, first + n)]
+        node, epoch, first = f"node-{lane:02d}", f"{traffic.seed:028x}", next_seq[lane]
+        ids = [f"{epoch}-{seq}" for seq in range(first, first + n)]
         events = make(n, f"{node}/nginx", ids)
         sealed = _time(traffic.begin_ms)
         body = (

@@ -60,12 +60,21 @@ def test_one_in_twenty_is_sent_twice(kind: Kind, per_request: int) -> None:
     assert repeated / prepared.sent == pytest.approx(0.05, abs=0.01)
 
 
+def size(event: Any) -> int:
+    return len(json.dumps(event, separators=(",", ":")))
+
+
 def test_an_event_has_the_size_that_the_tables_name() -> None:
-    for kind in ("events", "batches"):
-        prepared = prepare(traffic(kind))
-        events = bodies(prepared)[0]
-        events = events["events"] if kind == "batches" else events
-        assert {len(json.dumps(event, separators=(",", ":"))) for event in events} == {EVENT_BYTES}
+    assert {size(event) for event in bodies(prepare(traffic()))[0]} == {EVENT_BYTES}
+    of_nodes = {size(event) for event in bodies(prepare(traffic("batches")))[0]["events"]}
+    assert EVENT_BYTES - 5 <= min(of_nodes) <= max(of_nodes) <= EVENT_BYTES
+
+
+def test_a_node_identifies_its_events_by_their_numbers() -> None:
+    batch = bodies(prepare(traffic("batches")))[0]
+    for number, event in enumerate(batch["events"], batch["first_seq"]):
+        assert event["id"] == f"{batch['epoch']}-{number}"
+        assert event["source"].startswith(f"{batch['node']}/")
 
 
 def test_a_node_numbers_its_events_without_holes_and_repeats_whole_batches() -> None:
