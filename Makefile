@@ -51,8 +51,8 @@ calendar-sweep: $(INSTALLED) ## billing periods of every anchor day around every
 	@CALENDAR_SWEEP=1 $(BIN)/python -m pytest -q tests/unit/common/test_calendar_sweep.py
 
 .PHONY: mutation
-mutation: $(INSTALLED) ## change the code that rates, bit by bit, and see whether its tests notice
-	@$(BIN)/python -m tests.mutation
+mutation: $(INSTALLED) ## change the code that rates, bit by bit, and see whether its tests notice (FILES=rating/price.py)
+	@$(BIN)/python -m tests.mutation $(FILES)
 
 BENCH = $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(PUBLISH),--publish) $(if $(PROFILE),--profile)
 .PHONY: bench bench-quick

@@ -9,18 +9,26 @@ from bench.summary import Row
 @dataclass(frozen=True, kw_only=True)
 class Aim:
     """What is asked: of a benchmark's median rate; with `timed`, of a p99 in milliseconds; with
-    `cost_of`, of its CPU time a unit as a multiple of that benchmark's."""
+    `cost_of`, of its CPU time a unit as a multiple of that benchmark's; with `memory_of`, of the
+    resident memory of `process` as a multiple of what it was in that benchmark, at worst."""
 
     what: str
     benchmark: str
     bound: float
     timed: str | None = None
     cost_of: str | None = None
+    memory_of: str | None = None
+    process: str = ""
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is asked beside another benchmark."""
+        return self.cost_of is not None or self.memory_of is not None
 
     @property
     def is_upper(self) -> bool:
         """Whether less is better."""
-        return self.timed is not None or self.cost_of is not None
+        return self.timed is not None or self.is_ratio
 
 
 AIMS = (
@@ -30,6 +38,17 @@ AIMS = (
         benchmark="rating.changing",
         bound=3_000,
         timed="charge",
+    ),
+    Aim(
+        what="charge lines a CPU second, graduated with 5 tiers",
+        benchmark="rating.model.graduated",
+        bound=20_000,
+    ),
+    Aim(
+        what="simulation of a draft over 10,000 tenants",
+        benchmark="rating.simulation",
+        bound=60_000,
+        timed="simulation",
     ),
     Aim(what="events/s end to end, batches", benchmark="endtoend.batches", bound=150_000),
     Aim(what="requests/s of one event, one process", benchmark="ingest.api.1", bound=6_000),
@@ -53,6 +72,13 @@ AIMS = (
         benchmark="growth.large.batches",
         bound=1.10,
         cost_of="growth.small.batches",
+    ),
+    Aim(
+        what="memory of rating after 100,000 subscriptions, to that after 50,000",
+        benchmark="rating.memory.all",
+        bound=1.10,
+        memory_of="rating.memory.half",
+        process="rating",
     ),
 )
 
@@ -85,6 +111,11 @@ def _found(rows: Mapping[str, Row], aim: Aim) -> float | None:
     if aim.cost_of is not None:
         other = rows.get(aim.cost_of)
         return row.cpu_us_total / other.cpu_us_total if other and other.cpu_us_total else None
+    if aim.memory_of is not None:
+        other = rows.get(aim.memory_of)
+        before = other.rss_mib.get(aim.process, ()) if other else ()
+        after = row.rss_mib.get(aim.process, ())
+        return max((a / b for a, b in zip(after, before, strict=False)), default=None)
     if aim.timed is None:
         return row.rate.middle
     latency = row.latencies.get(aim.timed)

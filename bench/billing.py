@@ -1,8 +1,9 @@
 """A plan, tenants on it, and their charges: what rating needs to have something to do."""
 
 import asyncio
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,13 +56,28 @@ async def subscribe(
     return found
 
 
-async def subscribe_in_bulk(
-    ground: Ground, tenants: Sequence[str], start: datetime, *, plan: str
-) -> None:
-    """One subscription a tenant to the first version of `plan`, as the API would have made it, all
-    to be rated; rating may run or not. `start` lies on a slot."""
+async def plan_in_bulk(ground: Ground, slug: str, body: Mapping[str, Any]) -> None:
+    """The first version of a plan on the meter `requests`, as the API would have made it."""
     pool = await ground.pool("rating")
-    rows = [(tenant, f"sub-{tenant}", shard_of(tenant)) for tenant in tenants]
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("INSERT INTO rating.plans VALUES ($1, 1)", slug)
+        await connection.execute(
+            """
+            INSERT INTO rating.plan_versions (plan, version, body, units)
+            VALUES ($1, 1, $2, '{"requests": "request"}')
+            """,
+            slug,
+            json.dumps(body),
+        )
+
+
+async def subscribe_in_bulk(
+    ground: Ground, tenants: Sequence[str], start: datetime, *, plan: str, waiting: bool = True
+) -> None:
+    """One subscription a tenant to the first version of `plan`, as the API would have made it;
+    `waiting`: all to be rated. Rating may run or not. `start` lies on a slot."""
+    pool = await ground.pool("rating")
+    rows = [(tenant, subscription_id(tenant), shard_of(tenant)) for tenant in tenants]
     async with pool.acquire() as connection, connection.transaction():
         last = await connection.fetchval(
             """
@@ -109,18 +125,34 @@ async def subscribe_in_bulk(
             made,
             plan,
         )
-        await connection.execute(
-            """
-            INSERT INTO rating.dirty_subscriptions (subscription, shard)
-            SELECT id, shard
-            FROM rating.subscriptions
-            WHERE id = ANY ($1)
-            """,
-            made,
-        )
+        if waiting:
+            await _wait_for_rating(connection, made)
     await pool.execute(
         "ANALYZE rating.subscriptions, rating.subscription_facts, rating.subscription_plans"
     )
+
+
+async def let_rate(ground: Ground, tenants: Sequence[str]) -> None:
+    """The subscriptions that `subscribe_in_bulk` made for the tenants are to be rated whole."""
+    pool = await ground.pool("rating")
+    await _wait_for_rating(pool, [subscription_id(tenant) for tenant in tenants])
+
+
+async def _wait_for_rating(connection: Any, ids: Sequence[str]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO rating.dirty_subscriptions (subscription, shard)
+        SELECT id, shard
+        FROM rating.subscriptions
+        WHERE id = ANY ($1)
+        """,
+        ids,
+    )
+
+
+def subscription_id(tenant: str) -> str:
+    """Of the subscription that `subscribe_in_bulk` makes for a tenant."""
+    return f"sub-{tenant}"
 
 
 async def charged(ground: Ground, tenants: Sequence[str]) -> int:

@@ -90,7 +90,7 @@ def _aims(verdicts: Sequence[Verdict]) -> str:
     lines = []
     for verdict in verdicts:
         aim, found = verdict.aim, verdict.found or 0.0
-        form = "{:,.0f} ms" if aim.timed else "{:.2f}" if aim.cost_of else "{:,.0f}"
+        form = "{:,.0f} ms" if aim.timed else "{:.2f}" if aim.is_ratio else "{:,.0f}"
         bound = f"{'at most' if aim.is_upper else 'at least'} {form.format(aim.bound)}"
         shown = form.format(found)
         lines.append([aim.what, bound, shown, "yes" if verdict.reached else "**no**"])

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.metering import HTTP_SECONDS
 from bench.site import Ground
+from common.usage_days import day_of, refresh
 from ingest.packed.blocks import Block, pack
 from ingest.store import ledger_blocks
 from ingest.store.ledger_blocks import GROUPS, Address, Written
@@ -20,6 +21,8 @@ BLOCK_IDS = 15_000
 """Of one step's fresh events in a group, under load."""
 HOURS = 100
 SECONDS_A_DAY = 86_400
+PAST = '{"region":"past"}'
+"""The group of usage that is filled in."""
 
 
 async def ledger(ground: Ground, ids: int, seed: int) -> None:
@@ -75,7 +78,7 @@ async def usage_hours(ground: Ground, tenants: Sequence[str], rows: int) -> None
     hours = min(HOURS, max(1, rows // len(tenants)))
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
     await _rollups(await ground.pool("aggregator"), tenants, begin, hours)
-    await _projection(await ground.pool("rating"), tenants, begin, hours)
+    await projection(await ground.pool("rating"), dict.fromkeys(tenants, 1), begin, hours)
 
 
 async def _rollups(pool: asyncpg.Pool, tenants: Sequence[str], begin: datetime, hours: int) -> None:
@@ -102,24 +105,36 @@ async def _rollups(pool: asyncpg.Pool, tenants: Sequence[str], begin: datetime, 
         await connection.execute("ANALYZE aggregator.series, aggregator.hours")
 
 
-async def _projection(
-    pool: asyncpg.Pool, tenants: Sequence[str], begin: datetime, hours: int
+async def projection(
+    pool: asyncpg.Pool, used: Mapping[str, int], begin: datetime, hours: int, every: int = 1
 ) -> None:
+    """What each tenant used of `requests` in the hours from `begin` on, or in `every` so many of
+    them, as rating keeps it: the hours, and days made of them."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             """
             INSERT INTO rating.usage_hours
                 (tenant, meter, hour, group_key, shard, aggregation, count, version)
-            SELECT tenant, 'requests', $2::timestamptz + hour * interval '1 hour',
-                   '{"region":"past"}', 0, 'count', 1, 0
-            FROM unnest($1::text[]) AS tenant
-            CROSS JOIN generate_series(0, $3::integer - 1) AS hour
+            SELECT tenant, 'requests', $3::timestamptz + hour * interval '1 hour', $6, 0, 'count',
+                   used, 0
+            FROM unnest($1::text[], $2::bigint[]) AS tenant (tenant, used)
+            CROSS JOIN generate_series(0, $4::integer - 1, $5::integer) AS hour
             """,
-            tenants,
+            list(used),
+            list(used.values()),
             begin,
             hours,
+            every,
+            PAST,
         )
         await connection.execute("ANALYZE rating.usage_hours")
+        days = {day_of(begin + timedelta(hours=hour)) for hour in range(0, hours, every)}
+        await refresh(
+            connection,
+            "rating",
+            ((tenant, "requests", PAST, 0, day) for tenant in used for day in days),
+        )
+        await connection.execute("ANALYZE rating.usage_days")
 
 
 async def counts(ground: Ground) -> dict[str, Any]:

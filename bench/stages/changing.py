@@ -6,7 +6,6 @@ charge is read from `billing.charges`; both are outside of rating.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bench.billing import subscribe_in_bulk, until_rated
+from bench.billing import plan_in_bulk, subscribe_in_bulk, until_rated
 from bench.contract import About, Measurement, Repetition
 from bench.site import Ground, Meter, Site
 from common.contracts import wire
@@ -55,7 +54,8 @@ class Changing:
         share = len(tenants) // (site.scale.repetitions + 1)
         async with site.ground("changing", ["rating"]) as ground:
             start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            await _fill(ground, tenants, start - timedelta(days=1))
+            await plan_in_bulk(ground, "changing", PLAN)
+            await subscribe_in_bulk(ground, tenants, start - timedelta(days=1), plan="changing")
             await ground.start("rating")
             await until_rated(ground)
 
@@ -147,16 +147,3 @@ class Run:
             self.latencies_ms.append((time.perf_counter() - sent) * 1000)
         if not self.sent:
             self.all_charged.set()
-
-
-async def _fill(ground: Ground, tenants: list[str], start: datetime) -> None:
-    """The plan, and one subscription a tenant."""
-    pool = await ground.pool("rating")
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("INSERT INTO rating.plans VALUES ('changing', 1)")
-        await connection.execute(
-            "INSERT INTO rating.plan_versions (plan, version, body, units)"
-            """ VALUES ('changing', 1, $1, '{"requests": "request"}')""",
-            json.dumps(PLAN),
-        )
-    await subscribe_in_bulk(ground, tenants, start, plan="changing")

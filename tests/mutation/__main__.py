@@ -2,10 +2,12 @@
 and looks whether the unit tests notice.
 
 mutmut wants packages beside their tests, so both are copied to `.mutation/`. There it leaves its
-database too: run again, it goes on where it was stopped. Survivors, with the change that nobody
-noticed, end up in `.mutation/survivors.txt`; docs/mutation.md says what became of them.
+database too: run again, it goes on where it was stopped. Files that are named are looked at alone,
+and anew. Survivors, with the change that nobody noticed, end up in `.mutation/survivors.txt`;
+docs/mutation.md says what became of them.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -79,10 +81,15 @@ NOTICED: Final = ("killed", "timeout", "suspicious", "segfault", "caught by type
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation")
+    parser.add_argument("files", nargs="*", help="only these, such as rating/price.py")
+    parser.add_argument("--children", default="2", help="how many mutants at a time")
+    asked = parser.parse_args()
+    names = [file.removesuffix(".py").replace("/", ".") + ".*" for file in asked.files]
     prepare()
-    children = sys.argv[1] if len(sys.argv) > 1 else "2"
     mutmut = str(Path(sys.executable).with_name("mutmut"))
-    subprocess.run([mutmut, "run", "--max-children", children], cwd=SCRATCH, check=False)
+    run = [mutmut, "run", "--max-children", asked.children, *names]
+    subprocess.run(run, cwd=SCRATCH, check=False)
     results = subprocess.run(
         [mutmut, "results", "--all", "true"],
         cwd=SCRATCH,

@@ -43,7 +43,7 @@ class _Once:
     """Usage that both variants of a plan ask for is read once: the reading is most of the work."""
 
     def __init__(self) -> None:
-        self._usage = UsageProjection(SCHEMA)
+        self._usage = UsageProjection(SCHEMA, days=True)
         self._known: dict[Place, Usage] = {}
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:

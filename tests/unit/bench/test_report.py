@@ -1,6 +1,7 @@
 """From repetitions to tables: what a reader sees of a run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,22 @@ def test_an_aim_is_judged_by_the_median_rate_or_the_p99() -> None:
     ]
     verdicts = judge(rows(findings()), aims)
     assert [verdict.reached for verdict in verdicts] == [True, False, True, False, None]
+
+
+def test_memory_is_judged_beside_the_same_repetition_of_another_benchmark() -> None:
+    made = Findings()
+    for half, whole in ((100, 104), (60, 66)):
+        for name, mib in (("half", half), ("all", whole)):
+            about = About(name=name, family="growth", unit="line", what="rating")
+            made.add(about, Measurement(units=1, seconds=1.0, rss_bytes={"rating": mib * 2**20}))
+    flat = Aim(what="flat", benchmark="all", bound=1.10, memory_of="half", process="rating")
+    grown = replace(flat, bound=1.09)
+    alone = replace(flat, memory_of="tenth")
+    assert [verdict.reached for verdict in judge(rows(made), [flat, grown, alone])] == [
+        True,
+        False,
+        None,
+    ]
 
 
 def test_publishing_replaces_what_stands_between_the_markers_and_nothing_else(

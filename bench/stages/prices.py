@@ -1,11 +1,9 @@
-"""How many charge lines a second one core rates, by price model: `python -m bench.rating_models`.
+"""What to rate to see how fast each price model is.
 
 A charge line is what a subscription owes for one price and one period: one call of the pure
-function, settled as charges keep it, with all the steps that explain it. Counted in CPU seconds, so
-that a busy machine changes little.
+function, settled as charges keep it, with all the steps that explain it.
 """
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +16,6 @@ from rating.prices.model import NOTHING_SEEN, Seen
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
 
-AIM: Final = 20_000
-"""Charge lines a second a core, graduated with five tiers."""
 WHOLE: Final = Context("USD")
 HALF_A_MONTH: Final = Context(
     "USD",
@@ -36,6 +32,7 @@ HALF_A_MONTH: Final = Context(
 class Work:
     """`quantities` are rated in turn, so that no answer can be remembered."""
 
+    what: str
     price: Price
     seen: Seen = NOTHING_SEEN
     context: Context = WHOLE
@@ -52,15 +49,18 @@ def _tiers(amount: str) -> list[dict[str, Any]]:
     ]
 
 
-def _work(price: Mapping[str, Any], **more: Any) -> Work:
-    return Work(price=price_of(price), **more)
+def _work(what: str, price: Mapping[str, Any], **more: Any) -> Work:
+    return Work(what=what, price=price_of(price), **more)
 
 
 MODELS: Final[dict[str, Work]] = {
-    "flat": _work({"model": "flat", "amount": "49"}),
-    "flat, half a month": _work({"model": "flat", "amount": "49"}, context=HALF_A_MONTH),
-    "unit": _work({"model": "unit", "unit_amount": "0.0023"}),
-    "unit, every modifier": _work(
+    "flat": _work("flat", {"model": "flat", "amount": "49"}),
+    "flat.prorated": _work(
+        "flat, half a month", {"model": "flat", "amount": "49"}, context=HALF_A_MONTH
+    ),
+    "unit": _work("per unit", {"model": "unit", "unit_amount": "0.0023"}),
+    "unit.modified": _work(
+        "per unit, with every modifier",
         {
             "model": "unit",
             "unit_amount": "0.0023",
@@ -69,19 +69,23 @@ MODELS: Final[dict[str, Work]] = {
             "discount": {"percent": "12.5"},
             "maximum": "1000",
             "minimum": "1",
-        }
+        },
     ),
-    "graduated, 5 tiers": _work({"model": "graduated", "tiers": _tiers("unit_amount")}),
-    "volume, 5 tiers": _work({"model": "volume", "tiers": _tiers("unit_amount")}),
-    "package": _work({"model": "package", "package_size": "100", "amount": "1.5"}),
-    "percentage, 10 events": _work(
+    "graduated": _work(
+        "graduated, 5 tiers", {"model": "graduated", "tiers": _tiers("unit_amount")}
+    ),
+    "volume": _work("volume, 5 tiers", {"model": "volume", "tiers": _tiers("unit_amount")}),
+    "package": _work("package", {"model": "package", "package_size": "100", "amount": "1.5"}),
+    "percentage": _work(
+        "percentage, 10 events",
         {"model": "percentage", "rate": "0.0299", "fixed_amount": "0.3", "free_events": "2"},
         seen=Seen(amounts=tuple(Decimal(number) for number in range(10, 20))),
     ),
-    "graduated_percentage, 5 tiers": _work(
-        {"model": "graduated_percentage", "tiers": _tiers("rate")}
+    "graduated_percentage": _work(
+        "graduated percentage, 5 tiers", {"model": "graduated_percentage", "tiers": _tiers("rate")}
     ),
-    "matrix, 100 cells": _work(
+    "matrix": _work(
+        "matrix, 100 cells",
         {
             "model": "matrix",
             "dimensions": ["region"],
@@ -90,8 +94,9 @@ MODELS: Final[dict[str, Work]] = {
         },
         seen=Seen(group={"region": "r50"}),
     ),
-    "dynamic": _work({"model": "dynamic", "multiplier": "1.33333"}),
-    "time_weighted, month": _work(
+    "dynamic": _work("dynamic", {"model": "dynamic", "multiplier": "1.33333"}),
+    "time_weighted": _work(
+        "time-weighted, by the month",
         {"model": "time_weighted", "unit_amount": "1", "per": "month"},
         seen=Seen(hours=Decimal(744)),
     ),
@@ -99,25 +104,12 @@ MODELS: Final[dict[str, Work]] = {
 
 
 def charge_lines(work: Work, cpu_seconds: float) -> tuple[int, float]:
-    """(charge lines, CPU seconds) of at least so many CPU seconds of work."""
+    """(charge lines, CPU seconds of this thread) of at least so many CPU seconds of work."""
     usages = [Usage(quantity, work.seen) for quantity in work.quantities]
     lines = 0
-    began = time.process_time()
-    while (spent := time.process_time() - began) < cpu_seconds:
+    began = time.thread_time()
+    while (spent := time.thread_time() - began) < cpu_seconds:
         for usage in usages:
             rate(work.price, usage, work.context).settled()
         lines += len(usages)
     return lines, spent
-
-
-def main() -> None:
-    cpu_seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
-    print("| model | charge lines a CPU second |\n|---|---:|")
-    for name, work in MODELS.items():
-        charge_lines(work, 0.05)
-        lines, spent = charge_lines(work, cpu_seconds)
-        print(f"| {name} | {lines / spent:,.0f} |")
-
-
-if __name__ == "__main__":
-    main()
