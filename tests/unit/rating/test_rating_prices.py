@@ -15,6 +15,15 @@ def test_a_price_is_read_as_a_caller_writes_it() -> None:
 
 def test_equal_prices_are_equal_however_they_are_written() -> None:
     assert price(model="flat", amount="10.00") == price(model="flat", amount=10)
+    assert price(model="flat", amount="12345.0") == price(model="flat", amount=12345)
+
+
+def test_rollover_is_an_object_or_a_word_for_one() -> None:
+    def made(rollover: Any) -> dict[str, Any]:
+        return price(model="unit", unit_amount="1", included="5", rollover=rollover).fields()
+
+    assert made(True)["rollover"] == made({})["rollover"] == {}
+    assert "rollover" not in made(False) | made(None)
 
 
 OPEN = tier(None, "1")

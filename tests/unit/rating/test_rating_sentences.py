@@ -384,6 +384,26 @@ def test_a_quotient_is_a_decimal_where_it_ends() -> None:
     assert shown(Fraction(1, 4)) == "0.25"
 
 
+def test_reading_goes_on_after_an_error_with_a_value_that_is_harmless() -> None:
+    errors: list[Any] = []
+    fields = Fields({"a": "x", "b": "x", "c": "x" * 201, "d": "x" * 200}, "", errors)
+    assert fields.quantity("a") == 0
+    assert fields.choice("b", ("first", "second")) == "first"
+    assert fields.text("c") == ""
+    assert fields.text("d") == "x" * 200
+    assert [(error.path, error.message) for error in errors] == [
+        ("a", f"'x' {NO_DECIMAL}"),
+        ("b", "must be one of: first, second"),
+        ("c", "must be a text of 1 to 200 characters"),
+    ]
+
+
+def test_the_name_of_a_dimension_is_cut() -> None:
+    errors: list[Any] = []
+    Fields({"group": {"k" * 101: [1]}}, "", errors).texts("group")
+    assert [error.path for error in errors] == ["group." + "k" * 100]
+
+
 def test_each_object_knows_its_path() -> None:
     errors: list[Any] = []
     fields = Fields({"a": {"b": [{"c": 1}]}}, "", errors)

@@ -87,8 +87,8 @@ class SimulationOut(BaseModel):
 @router.post("/v1/simulations", dependencies=[scope("catalog:read")])
 async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut:
     """Rate a past period once more, with a draft in place of a plan. Nothing is changed: it runs
-    in a read-only transaction. One runs at a time in a process; 10,000 tenants take about half a
-    minute."""
+    in a read-only transaction. One runs at a time in a process; 10,000 tenants take a few
+    seconds."""
     state = request.app.state
     now: datetime = state.clock()
     try:
