@@ -4,7 +4,7 @@ Each says what its right side is made of: `Tier 1 up to 10: 10 × 0.5 = 5`. Numb
 that has no end stands as a fraction, with its beginning behind it: `1,400/3 (≈ 466.666667)`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
@@ -15,7 +15,8 @@ from rating.exact import EXACT, Exact, minus, plus, settle, times
 from rating.price import Price
 from rating.prices.model import Step
 from rating.proration import Proration
-from rating.rate import Context, Usage
+from rating.rate import Context, Usage, included
+from rating.units import Change, Part, converted, modified, seen_by_model, units_of, used
 
 _SHOWN: Final = Decimal("1e-6")
 
@@ -32,8 +33,8 @@ class Equation:
 def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
     """The way from `usage` to what `rate` answers, in its order."""
     with localcontext(EXACT):
-        told, units = _units(price, usage)
-        steps = price.model.lines(units, usage.seen)
+        told, parts = _units(price, usage)
+        steps = price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
         told += [Equation(step.kind, _model_step(step), step.tier) for step in steps]
         total: Exact = Decimal(0)
         for step in steps:
@@ -66,43 +67,59 @@ def number(value: Exact) -> str:
     return f"{sign}{int(whole.lstrip('-')):,}{point}{decimals}"
 
 
-def _units(price: Price, usage: Usage) -> tuple[list[Equation], Exact]:
-    told = []
-    units: Exact = usage.quantity
+def _units(price: Price, usage: Usage) -> tuple[list[Equation], list[Part]]:
+    before = used(price, usage.quantity, usage.seen)
+    parts = converted(price, before)
+    told = [
+        equation
+        for was, part in zip(before, parts, strict=True)
+        for equation in _converted(price, was, part)
+    ]
+    free = included(price, usage)
+    if price.rollover:
+        rolled = minus(free, price.included)
+        said = f"Included and rolled over: {number(price.included)} + {number(rolled)}"
+        told.append(Equation("included", f"{said} = {number(free)}"))
+    parts, changes = modified(price, parts, free)
+    return [*told, *map(_change, changes)], parts
+
+
+def _converted(price: Price, was: Part, part: Part) -> Iterator[Equation]:
+    units = was.units
     if units < 0:
-        told.append(Equation("quantity", f"max({number(units)}, 0) = 0"))
+        yield _of_part(part.name, "quantity", f"max({number(units)}, 0) = 0")
         units = Decimal(0)
     conversion = price.conversion
-    if conversion is not None:
-        exact = times(units, conversion.factor)
-        if conversion.divide:
-            exact = Fraction(units) / Fraction(conversion.factor)
-        sign = "÷" if conversion.divide else "×"
-        said = f"{number(units)} {sign} {number(conversion.factor)} = {number(exact)}"
-        units = conversion.apply(units)
-        if conversion.rounding != "none":
-            said += f", {_ROUNDED[conversion.rounding]} to {_places(conversion.precision)}"
-            said += f" = {number(units)}"
-        told.append(Equation("conversion", said))
-    included = price.included
-    if price.rollover:
-        cap = usage.rolled_over if price.rollover_cap is None else price.rollover_cap
-        rolled = min(cap, usage.rolled_over)
-        said = f"Included and rolled over: {number(included)} + {number(rolled)}"
-        included += rolled
-        told.append(Equation("included", f"{said} = {number(included)}"))
-    if included:
-        told.append(_less("included", "Included", units, included))
-        units = minus(units, min(units, included))
-    discount = price.discount
-    if discount is not None and discount.kind == "quantity":
-        told.append(_less("discount", "Discounted units", units, discount.value))
-        units = discount.units(units)
-    if price.minimum_quantity is not None and units < price.minimum_quantity:
-        said = f"max({number(units)}, {number(price.minimum_quantity)})"
-        units = price.minimum_quantity
-        told.append(Equation("minimum_quantity", f"At least: {said} = {number(units)}"))
-    return told, units
+    if conversion is None:
+        return
+    exact = times(units, conversion.factor)
+    if conversion.divide:
+        exact = Fraction(units) / Fraction(conversion.factor)
+    sign = "÷" if conversion.divide else "×"
+    said = f"{number(units)} {sign} {number(conversion.factor)} = {number(exact)}"
+    if conversion.rounding != "none":
+        said += f", {_ROUNDED[conversion.rounding]} to {_places(conversion.precision)}"
+        said += f" = {number(part.units)}"
+    yield _of_part(part.name, "conversion", said)
+
+
+def _change(change: Change) -> Equation:
+    before, given, after = number(change.before), number(change.given), number(change.after)
+    match change.kind:
+        case "included":
+            said = f"Included: max({before} - {given}, 0) = {after}"
+        case "discount":
+            said = f"Discounted units: max({before} - {given}, 0) = {after}"
+        case _ if change.name:
+            missing = number(minus(change.after, change.before))
+            said = f"At least {given} units in all: {before} + {missing} = {after}"
+        case _:
+            said = f"At least: max({before}, {given}) = {after}"
+    return _of_part(change.name, change.kind, said)
+
+
+def _of_part(name: str, kind: str, said: str) -> Equation:
+    return Equation(kind, f"{name}: {said}" if name else said)
 
 
 def _units_of(proration: Proration) -> tuple[Decimal, Decimal]:
@@ -122,12 +139,6 @@ _ROUNDED: Final = {
 
 def _places(decimals: int) -> str:
     return "1 decimal" if decimals == 1 else f"{decimals} decimals"
-
-
-def _less(kind: str, label: str, units: Exact, less: Exact) -> Equation:
-    """`less` taken off `units`, which never fall below zero."""
-    left = max(minus(units, less), Decimal(0))
-    return Equation(kind, f"{label}: max({number(units)} - {number(less)}, 0) = {number(left)}")
 
 
 def _model_step(step: Step) -> str:

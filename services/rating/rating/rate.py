@@ -13,6 +13,7 @@ from rating.exact import EXACT, Exact, ending, minus, plus, settle, shown, times
 from rating.price import Price
 from rating.prices.model import NOTHING_SEEN, Seen, Step
 from rating.proration import Proration
+from rating.units import Change, Part, converted, modified, seen_by_model, units_of, used
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def rate(price: Price, usage: Usage, context: Context) -> Rated:
     """What `usage` costs at `price`, in this order: conversion, included units, discounted units,
     the model, discount, maximum, minimum, and proration of a fee."""
     with localcontext(EXACT):
-        steps, units = _units(price, usage)
-        steps += price.model.lines(units, usage.seen)
+        steps, parts = _units(price, usage)
+        steps += price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
         steps += _bounds(price, steps)
         if context.proration is not None and not price.model.metered:
             steps = _prorate(steps, context.proration)
@@ -90,8 +91,9 @@ def left_over(price: Price, usage: Usage) -> Decimal | None:
     if not price.rollover:
         return None
     with localcontext(EXACT):
-        included = _included(price, usage)
-        left = ending(minus(included, min(included, _converted(price, usage))))
+        units = units_of(converted(price, used(price, usage.quantity, usage.seen)))
+        free = included(price, usage)
+        left = ending(minus(free, min(free, units)))
         return left if price.rollover_cap is None else min(left, price.rollover_cap)
 
 
@@ -117,13 +119,7 @@ def _adding_up(lines: Sequence[ChargeLine], amount: Decimal) -> tuple[ChargeLine
     return tuple(lines)
 
 
-def _converted(price: Price, usage: Usage) -> Exact:
-    """The usage in the unit that is priced."""
-    units: Exact = max(Decimal(0), usage.quantity)
-    return units if price.conversion is None else price.conversion.apply(units)
-
-
-def _included(price: Price, usage: Usage) -> Decimal:
+def included(price: Price, usage: Usage) -> Decimal:
     """Units that cost nothing: the price's own, and what earlier periods left over."""
     if not price.rollover:
         return price.included
@@ -131,25 +127,38 @@ def _included(price: Price, usage: Usage) -> Decimal:
     return price.included + min(cap, usage.rolled_over)
 
 
-def _units(price: Price, usage: Usage) -> tuple[list[Step], Exact]:
+def _units(price: Price, usage: Usage) -> tuple[list[Step], list[Part]]:
     """What the model sees of the usage, and the steps to there."""
     steps = []
-    units = _converted(price, usage)
+    before = used(price, usage.quantity, usage.seen)
+    parts = converted(price, before)
     if price.conversion is not None:
-        said = f"{shown(max(Decimal(0), usage.quantity))} {price.conversion.describe()}"
-        steps.append(_note("conversion", f"{said} = {shown(units)}", units))
-    if included := _included(price, usage):
-        covered = min(units, included)
-        said = f"{shown(covered)} of {plain(included)} included units"
-        steps.append(_note("included", said, covered, Decimal(0)))
-        units = minus(units, covered)
-    if price.discount is not None and price.discount.kind == "quantity":
-        units = price.discount.units(units)
-        steps.append(_note("discount", f"{price.discount.describe()} units", units))
-    if price.minimum_quantity is not None and units < price.minimum_quantity:
-        units = price.minimum_quantity
-        steps.append(_note("minimum_quantity", f"At least {plain(units)} units", units))
-    return steps, units
+        done = price.conversion.describe()
+        for was, part in zip(before, parts, strict=True):
+            said = f"{shown(max(Decimal(0), was.units))} {done} = {shown(part.units)}"
+            steps.append(_note("conversion", part.name, said, part.units))
+    parts, changes = modified(price, parts, included(price, usage))
+    return [*steps, *map(_change, changes)], parts
+
+
+def _change(change: Change) -> Step:
+    """A modifier's step, which costs nothing itself."""
+    match change.kind:
+        case "included":
+            covered = minus(change.before, change.after)
+            said = f"{shown(covered)} of {shown(change.given)} included units"
+            return _note(change.kind, change.name, said, covered, Decimal(0))
+        case "discount":
+            said = f"Discount of {shown(change.given)} units"
+            if change.name:
+                less = minus(change.before, change.after)
+                said = f"{shown(less)} of {shown(change.given)} discounted units"
+            return _note(change.kind, change.name, said, change.after)
+        case _:
+            said = f"At least {shown(change.given)} units"
+            if change.name:
+                said += f" in all, {shown(minus(change.after, change.before))} more here"
+            return _note(change.kind, change.name, said, change.after)
 
 
 def _bounds(price: Price, steps: Sequence[Step]) -> list[Step]:
@@ -172,10 +181,12 @@ def _bounds(price: Price, steps: Sequence[Step]) -> list[Step]:
     return more
 
 
-def _note(kind: str, said: str, quantity: Exact, unit_amount: Decimal | None = None) -> Step:
+def _note(
+    kind: str, name: str, said: str, quantity: Exact, unit_amount: Decimal | None = None
+) -> Step:
     return Step(
         kind=kind,
-        description=said,
+        description=f"{name}: {said}" if name else said,
         quantity=quantity,
         unit_amount=unit_amount,
         amount=Decimal(0),

@@ -4,25 +4,28 @@
 "unit_amount": "2"}]}`: 10 units of eu cost 20, 10 of us cost 10.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from common.money import plain
-from rating.exact import Exact, shown, times
+from rating.exact import Exact, plus, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Group, GroupUsage, Seen, Step
 
 MAX_DIMENSIONS: Final = 10
 MAX_CELLS: Final = 1000
 
+Values: TypeAlias = tuple[str, ...]
+"""Of the price's dimensions, in their order."""
+
 
 @dataclass(frozen=True)
 class Matrix:
-    """`cells`: unit amounts by the values of `dimensions`, in their order; `default`: elsewhere.
-    A value that usage does not have is the empty text, as it is in rollups."""
+    """`cells`: unit amounts by the values of `dimensions`, as the price lists them; `default`:
+    elsewhere. A value that usage does not have is the empty text, as it is in rollups."""
 
     name: ClassVar[str] = "matrix"
     metered: ClassVar[bool] = True
@@ -31,7 +34,7 @@ class Matrix:
 
     dimensions: tuple[str, ...]
     default: Decimal
-    cells: tuple[tuple[tuple[str, ...], Decimal], ...]
+    cells: tuple[tuple[Values, Decimal], ...]
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -39,7 +42,7 @@ class Matrix:
         if not _are_names(names):
             fields.refuse("dimensions", f"must be a list of 1 to {MAX_DIMENSIONS} different names")
             names = []
-        cells: dict[tuple[str, ...], Decimal] = {}
+        cells: dict[Values, Decimal] = {}
         for item in fields.objects("cells", max_items=MAX_CELLS):
             group = item.texts("group")
             values = tuple(group.get(name, "") for name in names)
@@ -50,29 +53,64 @@ class Matrix:
             cells[values] = item.decimal("unit_amount")
             item.finish()
         default = fields.decimal("default")
-        return cls(dimensions=tuple(names), default=default, cells=tuple(sorted(cells.items())))
+        return cls(dimensions=tuple(names), default=default, cells=tuple(cells.items()))
+
+    def gathered(self, groups: Iterable[GroupUsage]) -> tuple[GroupUsage, ...]:
+        """The same usage by cell, in the order of the price's cells, the default last.
+
+        Groups that fall into one cell are added up; the group of the default is None when several
+        did. Nothing at all is nothing in the default. What was gathered can be gathered again.
+        Runs in the context `rating.exact.EXACT`.
+        """
+        sums: dict[Values | None, Exact] = {}
+        for group, quantity in groups:
+            values = self._values(group)
+            sums[values] = plus(sums.get(values, Decimal(0)), quantity)
+        found = [
+            (self._group(values), sums.pop(values)) for values, _ in self.cells if values in sums
+        ]
+        if sums or not found:
+            group = self._group(next(iter(sums))) if len(sums) == 1 else None
+            elsewhere: Exact = Decimal(0)
+            for quantity in sums.values():
+                elsewhere = plus(elsewhere, quantity)
+            found.append((group, elsewhere))
+        return tuple(found)
 
     def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
-        values = tuple(seen.group.get(name, "") for name in self.dimensions)
-        found = self._amounts.get(values)
-        unit_amount = self.default if found is None else found
+        groups = ((seen.group, quantity),) if seen.groups is None else seen.groups
+        return [self._line(group, units) for group, units in self.gathered(groups)]
+
+    def called(self, group: Group | None) -> str:
+        """What lines call the cell that a group falls into: by its values."""
+        values = self._values(group)
+        if values is None:
+            return "default"
         named = ", ".join(
             f"{name} {value or 'unknown'}"
             for name, value in zip(self.dimensions, values, strict=True)
         )
-        return [
-            Step(
-                kind="matrix",
-                description=f"{named}{' (default)' if found is None else ''}: "
-                f"{shown(quantity)} × {plain(unit_amount)}",
-                quantity=quantity,
-                unit_amount=unit_amount,
-                amount=times(quantity, unit_amount),
-            )
-        ]
+        return named if values in self._amounts else f"{named} (default)"
+
+    def _line(self, group: Group | None, units: Exact) -> Step:
+        values = self._values(group)
+        unit_amount = self.default if values is None else self._amounts.get(values, self.default)
+        return Step(
+            kind="matrix",
+            description=f"{self.called(group)}: {shown(units)} × {plain(unit_amount)}",
+            quantity=units,
+            unit_amount=unit_amount,
+            amount=times(units, unit_amount),
+        )
+
+    def _values(self, group: Group | None) -> Values | None:
+        return None if group is None else tuple(group.get(name, "") for name in self.dimensions)
+
+    def _group(self, values: Values | None) -> Group | None:
+        return None if values is None else dict(zip(self.dimensions, values, strict=True))
 
     @cached_property
-    def _amounts(self) -> dict[tuple[str, ...], Decimal]:
+    def _amounts(self) -> dict[Values, Decimal]:
         return dict(self.cells)
 
     def fields(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import msgspec
 
@@ -22,16 +22,23 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     tier: int | None = None
 
 
+Group: TypeAlias = Mapping[str, str]
+"""Values of a meter's dimensions, by name."""
+GroupUsage: TypeAlias = tuple[Group | None, Exact]
+"""What was used in a group; None: in groups that no cell of the price names."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a model may look at beside the quantity.
 
-    `amounts`: of the events, one by one, in order; None when they are not known. `group`: values
-    of the meter's dimensions. `hours`: of the whole period.
+    `amounts`: of the events, one by one, in order; None when they are not known. `groups`: the
+    quantity by group; None: all of it is in `group`. `hours`: of the whole period.
     """
 
     amounts: tuple[Decimal, ...] | None = None
-    group: Mapping[str, str] = field(default_factory=dict)
+    group: Group = field(default_factory=dict)
+    groups: tuple[GroupUsage, ...] | None = None
     hours: Exact | None = None
 
 
