@@ -23,7 +23,13 @@ METERS_UNAVAILABLE: Final = declare(
 
 
 class _Answer(msgspec.Struct):
+    slug: str
+    event_type: str
+    aggregation: str
+    value: str | None = None
+    group_by: dict[str, str] | None = None
     unit: str = ""
+    revision: int = 0
 
 
 class Meters:
@@ -46,12 +52,12 @@ class Meters:
         """The meter as the topic has told it; None while it has not."""
         return self._follower.items.get(slug)
 
-    async def unit(self, slug: str) -> str | None:
-        """The unit of a meter, None where there is no such meter. Raises `ApiError`
-        (meters_unavailable) when nobody can say."""
+    async def find(self, slug: str) -> Meter | None:
+        """The meter, None where there is none. Raises `ApiError` (meters_unavailable) when nobody
+        can say."""
         known = self._follower.items.get(slug)
         if known is not None:
-            return known.unit
+            return known
         try:
             answer = await self._http.get(f"{self._url}/v1/meters/{quote(slug, safe='')}")
         except httpx.HTTPError as error:
@@ -67,8 +73,17 @@ class Meters:
                 f"the aggregator answered {answer.status_code} about meter {slug}",
             )
         try:
-            return msgspec.json.decode(answer.content, type=_Answer).unit
+            told = msgspec.json.decode(answer.content, type=_Answer)
         except msgspec.MsgspecError:
             raise ApiError(
                 METERS_UNAVAILABLE, f"the aggregator's answer about meter {slug} cannot be read"
             ) from None
+        return Meter(
+            slug=told.slug,
+            event_type=told.event_type,
+            aggregation=told.aggregation,
+            value=told.value,
+            group_by=told.group_by or {},
+            unit=told.unit,
+            revision=told.revision,
+        )

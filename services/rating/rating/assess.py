@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from common.contracts.charges import Charge
-from common.usage import Place, Usage
+from common.usage import GroupUsage, Place, Usage
 from rating.billing import Billed, Plans, Span, billing_periods, keys_of
 from rating.charging import NOTHING, Measured, make_charges, metered
 from rating.parts.period import Held
 from rating.parts.usage import Measure
+from rating.prices.model import Need
 from rating.subscription import Subscription
 
 
@@ -25,6 +26,8 @@ class Usages(Protocol):
     """Where usage is read from: `UsageProjection`, or something that asks it."""
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]: ...
+
+    async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]: ...
 
 
 async def assess(
@@ -60,17 +63,23 @@ async def _measure(
     found: Sequence[Subscription],
     billed: Mapping[str, Sequence[Billed]],
 ) -> dict[Place, Measured]:
-    """The usage that the periods ask for, in one query."""
-    places = list(
-        {
-            (one.tenant, meter, start, end)
-            for one in found
-            for meter, (start, end) in metered(billed[one.id])
-        }
-    )
+    """The usage that the periods ask for: the quantities in one query, groups in another one of
+    those places where a price looks at them."""
+    needs: dict[Place, set[Need]] = {}
+    for one in found:
+        for (meter, (start, end)), asked in metered(billed[one.id]).items():
+            needs.setdefault((one.tenant, meter, start, end), set()).update(asked)
+    places = list(needs)
     usages = await usage.usages(tx, places)
+    grouped = [place for place in places if "group" in needs[place]]
+    groups = dict(zip(grouped, await usage.groups(tx, grouped), strict=True)) if grouped else {}
     return {
-        place: Measured(used.quantity, used.rows, used.versions)
+        place: Measured(
+            used.quantity,
+            used.rows,
+            used.versions,
+            groups=tuple((one.group, one.quantity) for one in groups.get(place, ())),
+        )
         for place, used in zip(places, usages, strict=True)
     }
 

@@ -24,6 +24,7 @@ from rating.parts.period import BillingPeriod, Held
 from rating.parts.usage import NOTHING, Measure, Measured
 from rating.price import Price, price_of
 from rating.prices.fields import Fields
+from rating.prices.model import Need
 from rating.proration import Proration
 from rating.rate import Context, Usage
 from rating.subscription import Subscription
@@ -41,17 +42,19 @@ __all__ = [
 ]
 
 
-def metered(billed: Iterable[Billed]) -> list[tuple[str, Held]]:
-    """The usage that rating the periods asks for: (meter, span), each once."""
-    return list(
-        dict.fromkeys(
-            (price.meter, span)
-            for one in billed
-            for price in one.plan.plan.all_prices
-            if price.meter is not None
-            for span in one.billing.held(price.add_on, price.window)
-        )
-    )
+def metered(billed: Iterable[Billed]) -> dict[tuple[str, Held], set[Need]]:
+    """The usage that rating the periods asks for: (meter, span), and what of it models look at
+    beside the quantity."""
+    asked: dict[tuple[str, Held], set[Need]] = {}
+    for one in billed:
+        for price in one.plan.plan.all_prices:
+            if price.meter is None:
+                continue
+            for span in one.billing.held(price.add_on, price.window):
+                needs = asked.setdefault((price.meter, span), set())
+                if price.price.model.needs is not None:
+                    needs.add(price.price.model.needs)
+    return asked
 
 
 def make_charges(
@@ -186,7 +189,9 @@ def made_from(charge: Charge) -> tuple[Price, Usage, Context] | None:
     whole_start, whole_end = map(datetime.fromisoformat, charge.evidence["period"])
     proration = Proration(charge.period_from, charge.period_to, whole_start, whole_end)
     rolled_over = Decimal(charge.evidence.get("rolled_over", 0))
-    used = Usage(charge.quantity, rolled_over=rolled_over) if charge.meter else Usage()
+    used = Usage()
+    if charge.meter:
+        used = Usage(charge.quantity, usage.seen_again(charge.evidence), rolled_over)
     return price_of(charge.evidence["price"]), used, Context(charge.currency, proration)
 
 

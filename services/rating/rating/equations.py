@@ -40,8 +40,8 @@ def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
         for step in steps:
             total = plus(total, step.amount)
         if len(steps) > 1:
-            parts = " + ".join(number(step.amount) for step in steps)
-            told.append(Equation("total", f"{parts} = {number(total)}"))
+            terms = " + ".join(number(step.amount) for step in steps)
+            told.append(Equation("total", f"{terms} = {number(total)}"))
         more, total = _bounds(price, total)
         told += more
         proration = context.proration

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from common.errors import CONFLICT, INVALID_REQUEST, ErrorCode, declare
+from common.errors import CONFLICT, INVALID_REQUEST, ApiError, ErrorCode, declare
 from rating.prices.fields import FieldError
 
 INVALID_PRICE: Final = declare(
@@ -11,6 +11,9 @@ INVALID_PRICE: Final = declare(
 UNKNOWN_MODEL: Final = declare("unknown_model", 422, "A price names a model that does not exist.")
 UNSUPPORTED_MODEL: Final = declare(
     "unsupported_model", 422, "A plan's price needs more than the usage that rating receives."
+)
+UNFIT_METER: Final = declare(
+    "unfit_meter", 422, "A price's model looks at something that its meter does not keep."
 )
 UNKNOWN_METER: Final = declare(
     "unknown_meter", 422, "The body names a meter that does not exist; define the meter first."
@@ -67,7 +70,8 @@ REFUSALS: Final[dict[str, ErrorCode]] = {
 """What `subscription.Refused` may say."""
 
 FIELDS: Final[dict[str, ErrorCode]] = {
-    code.code: code for code in (INVALID_PRICE, UNKNOWN_MODEL, UNSUPPORTED_MODEL, UNKNOWN_CURRENCY)
+    code.code: code
+    for code in (INVALID_PRICE, UNKNOWN_MODEL, UNSUPPORTED_MODEL, UNFIT_METER, UNKNOWN_CURRENCY)
 }
 """What `prices.fields.FieldError` may say."""
 
@@ -76,3 +80,11 @@ def code_of(errors: list[FieldError]) -> ErrorCode:
     """The code for a list of errors: the special one when all are of that kind."""
     codes = {error.code for error in errors}
     return FIELDS[codes.pop()] if len(codes) == 1 else INVALID_PRICE
+
+
+def refuse(errors: list[FieldError], path: str) -> None:
+    """Raises `ApiError` when there are errors. `path` stands before the fields' names."""
+    if errors:
+        listed = [{"path": f"{path}{one.path}", "message": one.message} for one in errors[:100]]
+        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
+        raise ApiError(code_of(errors), detail, errors=listed)

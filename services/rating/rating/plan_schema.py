@@ -9,6 +9,7 @@ from typing import Any, Final
 from rating.parts.interval import ALIGNMENTS, MAX_COUNT, MONTHS
 from rating.parts.names import SLUG
 from rating.parts.price import BILLED
+from rating.prices.matrix import MAX_CELLS, MAX_DIMENSIONS
 
 Schema = dict[str, Any]
 
@@ -36,8 +37,8 @@ def _object(required: list[str], properties: Schema, **more: Any) -> Schema:
     }
 
 
-def _list(items: Schema, *, at_least: int = 0) -> Schema:
-    return {"type": "array", "items": items, "minItems": at_least, "maxItems": 100}
+def _list(items: Schema, *, at_least: int = 0, at_most: int = 100) -> Schema:
+    return {"type": "array", "items": items, "minItems": at_least, "maxItems": at_most}
 
 
 def _tiers(amount: str) -> Schema:
@@ -49,10 +50,14 @@ def _tiers(amount: str) -> Schema:
     return {"type": "array", "items": _object([], tier), "minItems": 1}
 
 
+_DIMENSION: Final[Schema] = {
+    "description": "A value of a dimension; it is compared as a text.",
+    "type": ["string", "number", "boolean", "null"],
+}
 _CELL: Final = _object(
     ["group", "unit_amount"],
     {
-        "group": {"type": "object", "additionalProperties": {"type": "string"}},
+        "group": {"type": "object", "additionalProperties": _DIMENSION},
         "unit_amount": DECIMAL,
     },
 )
@@ -77,7 +82,11 @@ MODELS: Final[dict[str, tuple[list[str], Schema]]] = {
     "graduated_percentage": (["tiers"], {"tiers": _tiers("rate")}),
     "matrix": (
         ["dimensions", "default", "cells"],
-        {"dimensions": _list(_TEXT, at_least=1), "default": DECIMAL, "cells": _list(_CELL)},
+        {
+            "dimensions": _list(_TEXT, at_least=1, at_most=MAX_DIMENSIONS),
+            "default": DECIMAL,
+            "cells": _list(_CELL, at_least=1, at_most=MAX_CELLS),
+        },
     ),
     "dynamic": (["multiplier"], {"multiplier": DECIMAL}),
     "time_weighted": (

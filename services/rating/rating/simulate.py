@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from common.usage import Place, Usage, UsageProjection
+from common.usage import GroupUsage, Place, Usage, UsageProjection
 from rating.assess import assess
 from rating.billing import PlanKey, PlanVersion, keys_of
 from rating.plan_book import NoVariant, PlanBook, variant
@@ -45,12 +45,19 @@ class _Once:
     def __init__(self) -> None:
         self._usage = UsageProjection(SCHEMA, days=True)
         self._known: dict[Place, Usage] = {}
+        self._known_groups: dict[Place, list[GroupUsage]] = {}
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:
         missing = [place for place in places if place not in self._known]
         found = await self._usage.usages(connection, missing)
         self._known |= dict(zip(missing, found, strict=True))
         return [self._known[place] for place in places]
+
+    async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]:
+        missing = [place for place in places if place not in self._known_groups]
+        found = await self._usage.groups(connection, missing)
+        self._known_groups |= dict(zip(missing, found, strict=True))
+        return [self._known_groups[place] for place in places]
 
 
 async def simulate(

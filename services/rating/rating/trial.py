@@ -68,6 +68,11 @@ def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
     given = fields.raw("quantity") is not None
     quantity = fields.quantity("quantity", default=Decimal(0))
     usage = Usage(quantity, seen, _rolled_over(fields, price))
+    groups = _groups(fields, needs)
+    if groups:
+        with localcontext(EXACT):
+            quantity = sum((units for _, units in groups), Decimal(0))
+        return replace(usage, quantity=quantity, seen=replace(seen, groups=groups))
     events = _events(fields, needs)
     if needs == "changes" and proration is None and (events or _per_month(price)):
         fields.refuse("proration", "is missing: a level is held for a part of a period")
@@ -96,6 +101,22 @@ def _events(fields: Fields, needs: str | None) -> Sequence[Event]:
         events.append(Event(amount, at))
         item.finish()
     return events
+
+
+def _groups(fields: Fields, needs: str | None) -> tuple[tuple[Mapping[str, str], Decimal], ...]:
+    """The usage by group, for a model that looks at groups; empty where a body does not say it."""
+    if fields.raw("groups") in (None, []):
+        return ()
+    if needs != "group":
+        fields.refuse("groups", "is for a price of model matrix")
+    for name in ("quantity", "group", "events"):
+        if fields.raw(name) not in (None, []):
+            fields.refuse(name, "stands in groups: leave it out")
+    groups = []
+    for item in fields.objects("groups", max_items=MAX_EVENTS):
+        groups.append((item.texts("group"), item.quantity("quantity")))
+        item.finish()
+    return tuple(groups)
 
 
 def _rolled_over(fields: Fields, price: Price) -> Decimal:

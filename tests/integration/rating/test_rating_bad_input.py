@@ -30,7 +30,7 @@ def aggregator() -> FastAPI:
             raise HTTPException(500)
         if slug != "bytes":
             raise HTTPException(404)
-        return {"slug": "bytes", "unit": "byte"}
+        return {"slug": "bytes", "event_type": "t", "aggregation": "sum", "unit": "byte"}
 
     return app
 

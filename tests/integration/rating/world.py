@@ -13,7 +13,7 @@ from common.contracts import wire
 from common.contracts.charges import Charge
 from common.contracts.control import is_control, watermark_of, watermark_record
 from common.contracts.meters import Meter, meter_record
-from common.contracts.rollups import Aggregate, Rollup, Slot, rollup_record
+from common.contracts.rollups import Aggregate, Rollup, Slot, group_key, rollup_record
 from common.contracts.tenants import Tenant
 from common.contracts.topics import CHARGES, METERS, ROLLUPS, TENANTS, partition_for
 from common.periods import slot_of
@@ -75,8 +75,9 @@ class World:
             "TOLLGATE_LEASE_SECONDS": "2",
         }
 
-    async def add_meter(self, slug: str, unit: str = "request") -> None:
-        meter = Meter(slug=slug, event_type="t", aggregation="sum", value="n", unit=unit)
+    async def add_meter(self, slug: str, unit: str = "request", **more: Any) -> None:
+        fields = {"event_type": "t", "aggregation": "sum", "value": "n", "unit": unit} | more
+        meter = Meter(slug=slug, **fields)
         partition = partition_for(slug, await self.bus.partitions(METERS.name))
         await self.bus.append(METERS.name, {partition: [meter_record(meter)]})
 
@@ -89,12 +90,13 @@ class World:
         shard: int = 0,
         version: int | None = None,
         times: int = 1,
+        group: dict[str, str] | None = None,
     ) -> None:
         """Emit the hour that holds all of `amounts` (absolute, by instant) as the aggregator
         does; without a `version` a higher one than before."""
         hour = min(amounts).replace(minute=0, second=0, microsecond=0)
         assert max(amounts) < hour + timedelta(hours=1)
-        place = (tenant, meter, hour, shard)
+        place = (tenant, meter, hour, shard, group_key(group or {}))
         if version is None:
             version = self.versions.get(place, 0) + 1
         self.versions[place] = max(version, self.versions.get(place, 0))
@@ -106,7 +108,7 @@ class World:
             meter=meter,
             aggregation="sum",
             unit="request",
-            group={},
+            group=group or {},
             hour=hour,
             shard=shard,
             version=version,

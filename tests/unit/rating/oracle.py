@@ -18,7 +18,10 @@ MINOR_DIGITS = {"JPY": 0, "USD": 2, "KWD": 3, "CLF": 4}
 def exact_amount(body: Body) -> Fraction:
     """The amount before it is rounded."""
     price = body["price"]
-    amount = MODELS[price["model"]](price, units(body), body)
+    if "groups" in body:
+        amount = by_cell(price, body)
+    else:
+        amount = MODELS[price["model"]](price, units(body), body)
     amount = discounted(price.get("discount"), amount)
     if price.get("maximum") is not None:
         amount = min(amount, Fraction(price["maximum"]))
@@ -49,6 +52,35 @@ def units(body: Body) -> Fraction:
     left = max(ZERO, left - free)
     left = max(ZERO, left - Fraction(price.get("discount", {}).get("quantity", 0)))
     return max(left, Fraction(price.get("minimum_quantity", 0)))
+
+
+def by_cell(price: Body, body: Body) -> Fraction:
+    """A matrix over usage in several groups: cell after cell as listed, then the default."""
+    named = [cell["group"] for cell in price["cells"]]
+    prices = [Fraction(cell["unit_amount"]) for cell in price["cells"]] + [
+        Fraction(price["default"])
+    ]
+    sums: list[Fraction | None] = [None] * len(prices)
+    for one in body["groups"]:
+        group = {name: one["group"].get(name, "") for name in price["dimensions"]}
+        place = named.index(group) if group in named else len(named)
+        sums[place] = (sums[place] or ZERO) + Fraction(one["quantity"])
+    used = [place for place, found in enumerate(sums) if found is not None]
+    left = {place: max(ZERO, sums[place] or ZERO) for place in used}
+    if conversion := price.get("conversion"):
+        left = {place: converted(conversion, found) for place, found in left.items()}
+    free = Fraction(price.get("included", 0))
+    if (rollover := price.get("rollover")) is not None:
+        carried = Fraction(body.get("rolled_over", 0))
+        free += min(carried, Fraction(rollover["cap"])) if "cap" in rollover else carried
+    for less in (free, Fraction(price.get("discount", {}).get("quantity", 0))):
+        for place in used:
+            taken = min(less, left[place])
+            left[place] -= taken
+            less -= taken
+    missing = Fraction(price.get("minimum_quantity", 0)) - sum(left.values())
+    left[used[0]] += max(ZERO, missing)
+    return sum((left[place] * prices[place] for place in used), ZERO)
 
 
 def usage(body: Body) -> Fraction:

@@ -36,8 +36,13 @@ def random_body(seed: int) -> Body:
     }
     if model not in ("flat", "percentage"):
         _modify_units(dice, body)
-    if model == "matrix" and dice.random() < 0.8:
-        body["group"] = {"region": dice.choice(("eu", "us", "")), "zone": dice.choice(("a", "b"))}
+    if model == "matrix" and dice.random() < 0.5:
+        body["group"] = _group(dice)
+    elif model == "matrix":
+        del body["quantity"]
+        body["groups"] = [
+            {"group": _group(dice), "quantity": _quantity(dice)} for _ in range(dice.randint(1, 8))
+        ]
     if model in BY_EVENT and dice.random() < 0.6:
         body["events"] = [{"amount": _amount(dice)} for _ in range(dice.randint(1, 6))]
     if model == "time_weighted" or dice.random() < 0.3:
@@ -138,6 +143,10 @@ def _matrix(dice: Random) -> Body:
         "default": _amount(dice),
         "cells": [{"group": group, "unit_amount": _amount(dice)} for group in cells],
     }
+
+
+def _group(dice: Random) -> Body:
+    return {"region": dice.choice(("eu", "us", "")), "zone": dice.choice(("a", "b"))}
 
 
 def _bounds(dice: Random) -> Body:

@@ -4,7 +4,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.unit.rating.random_prices import AMOUNTS, UNITS, random_prices
+from tests.unit.rating.random_prices import (
+    AMOUNTS,
+    OF_A_METER,
+    OF_A_QUANTITY,
+    UNITS,
+    random_prices,
+)
 
 POSITIVE = UNITS
 TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2026-02-15T12:30:00Z"])
@@ -63,10 +69,10 @@ def _some(slugs: list[str]) -> st.SearchStrategy[list[str]]:
 
 
 def _price(draw: st.DrawFn, slug: str) -> dict[str, Any]:
-    made = {"slug": slug, **draw(random_prices()).fields()}
+    made = {"slug": slug, **draw(random_prices(OF_A_METER)).fields()}
     if made["model"] == "flat":
         made["billed"] = draw(st.sampled_from(["advance", "arrears"]))
-    elif draw(st.booleans()):
+    elif made["model"] not in OF_A_QUANTITY or draw(st.booleans()):
         made["meter"] = draw(st.sampled_from(["requests", "bytes"]))
     else:
         made["quantity"] = "seats"
@@ -86,7 +92,7 @@ def _in_euro(body: dict[str, Any]) -> dict[str, Any]:
         money = {
             name: value
             for name, value in price.items()
-            if name in ("amount", "unit_amount", "tiers", "multiplier")
+            if name in ("amount", "unit_amount", "tiers", "multiplier", "default", "cells")
         }
         said[price["slug"]] = money
     for section in ("one_offs", "commitments", "credits", "coupons"):

@@ -21,10 +21,24 @@ def _tiers(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
+def _matrix(draw: st.DrawFn) -> dict[str, Any]:
+    named = draw(st.lists(st.sampled_from(REGIONS), min_size=1, unique=True))
+    return {
+        "dimensions": ["region"],
+        "default": draw(AMOUNTS),
+        "cells": [{"group": {"region": name}, "unit_amount": draw(AMOUNTS)} for name in named],
+    }
+
+
+OF_A_QUANTITY = ("flat", "unit", "graduated", "volume", "package", "dynamic")
+OF_A_METER = (*OF_A_QUANTITY, "matrix")
+REGIONS = ("eu", "us", "")
+
+
 @st.composite
-def random_prices(draw: st.DrawFn) -> Price:
-    """A price of any model that needs nothing but a quantity, with modifiers."""
-    model = draw(st.sampled_from(["flat", "unit", "graduated", "volume", "package", "dynamic"]))
+def random_prices(draw: st.DrawFn, models: tuple[str, ...] = OF_A_QUANTITY) -> Price:
+    """A price of one of the models, with modifiers."""
+    model = draw(st.sampled_from(models))
     fields: dict[str, Any] = {"model": model}
     match model:
         case "flat":
@@ -33,6 +47,8 @@ def random_prices(draw: st.DrawFn) -> Price:
             fields["unit_amount"] = draw(AMOUNTS)
         case "package":
             fields |= {"package_size": draw(UNITS), "amount": draw(AMOUNTS)}
+        case "matrix":
+            fields |= _matrix(draw)
         case "dynamic":
             fields["multiplier"] = draw(AMOUNTS)
         case _:

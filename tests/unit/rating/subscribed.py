@@ -87,17 +87,29 @@ def charges(
     subscribed: Subscription,
     bodies: Mapping[str, dict[str, Any]] | dict[str, Any],
     by: datetime,
-    used: Mapping[datetime, str] | None = None,
+    used: Mapping[datetime, str | list[Any]] | None = None,
 ) -> list[Charge]:
-    """All charges by `by`. `bodies`: the plan `p`, or plans by slug. `used`: amounts of every
-    meter by instant."""
+    """All charges by `by`. `bodies`: the plan `p`, or plans by slug. `used`: by instant, what every
+    meter counts: an amount, or a list of {group, quantity}."""
     by_slug: Any = {"p": bodies} if "prices" in bodies else bodies
 
     def measure(meter: str, held: Held) -> Measured:
-        inside = [Decimal(n) for when, n in (used or {}).items() if held[0] <= when < held[1]]
-        return Measured(sum(inside, Decimal(0)), len(inside))
+        inside = [
+            event
+            for when, said in (used or {}).items()
+            if held[0] <= when < held[1]
+            for event in _events(said)
+        ]
+        quantity = sum((amount for _, amount in inside), Decimal(0))
+        return Measured(quantity, len(inside), groups=tuple(inside))
 
     return make_charges(subscribed, periods_of(subscribed, by_slug, by), measure)
+
+
+def _events(said: str | list[Any]) -> list[tuple[dict[str, str], Decimal]]:
+    if isinstance(said, str):
+        return [({}, Decimal(said))]
+    return [(one["group"], Decimal(one["quantity"])) for one in said]
 
 
 def due(made: list[Charge]) -> dict[str, str]:

@@ -110,7 +110,7 @@ def test_usage_is_asked_for_once_a_meter_and_span() -> None:
     requests = {"slug": "one", "meter": "requests", "model": "unit", "unit_amount": "1"}
     body = plan(requests, requests | {"slug": "two"}, {**requests, "slug": "x", "meter": "bytes"})
     billed: list[Billed] = periods_of(subscription(at(1, 1)), {"p": body}, at(2, 1))
-    assert metered(billed) == [
+    assert list(metered(billed)) == [
         ("requests", (at(1, 1), at(2, 1))),
         ("bytes", (at(1, 1), at(2, 1))),
         ("requests", (at(2, 1), at(3, 1))),

@@ -47,4 +47,4 @@ def test_every_model_and_every_modifier_has_an_example() -> None:
     assert shown >= {"multiply", "divide", "rounding", "precision", "included", "rollover"}
     assert shown >= {"discount percent", "discount amount", "discount quantity"}
     assert shown >= {"maximum", "minimum", "minimum_quantity"}
-    assert shown >= {"events", "group", "invoiced", "rolled_over", "proration"}
+    assert shown >= {"events", "group", "groups", "invoiced", "rolled_over", "proration"}

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from rating.equations import Equation, equations, number
 from rating.price import Price
+from rating.prices.model import Seen
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
 from tests.unit.rating.prices import price
-from tests.unit.rating.random_prices import random_prices
+from tests.unit.rating.random_prices import OF_A_METER, REGIONS, random_prices
 
 JANUARY = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 _ROUNDED = re.compile(
@@ -123,17 +124,23 @@ def test_numbers_are_exact(value: Decimal | Fraction, text: str) -> None:
     assert evaluate(text) == value
 
 
+QUANTITIES = st.decimals(-10, 10**9, places=6)
+GROUPS = st.lists(st.tuples(st.sampled_from((*REGIONS, "mars", "venus")), QUANTITIES), max_size=6)
+
+
 @given(
-    made=random_prices(),
-    quantity=st.decimals(-10, 10**9, places=6),
+    made=random_prices(OF_A_METER),
+    quantity=QUANTITIES,
+    groups=GROUPS,
     currency=st.sampled_from(["JPY", "USD", "KWD"]),
     days=st.integers(1, 31),
 )
 def test_what_is_printed_recomputes_to_the_charge(
-    made: Price, quantity: Decimal, currency: str, days: int
+    made: Price, quantity: Decimal, groups: list[tuple[str, Decimal]], currency: str, days: int
 ) -> None:
     service = Proration(JANUARY[0], JANUARY[0] + timedelta(days=days), *JANUARY)
-    context, usage = Context(currency, service), Usage(quantity)
+    by_group = tuple(({"region": region}, units) for region, units in groups)
+    context, usage = Context(currency, service), Usage(quantity, Seen(groups=by_group))
 
     told = equations(made, usage, context)
 

@@ -104,10 +104,13 @@ def test_billing_in_parts_ends_where_billing_at_once_does(
     events = body.pop("events", [])
     cuts = data.draw(st.lists(st.integers(0, len(events)), max_size=3))
     shares = data.draw(st.lists(st.decimals(0, 1, places=2), max_size=3))
-    whole = max(Decimal(0), Decimal(body["quantity"]))
     bills = [body | {"events": events[:cut]} for cut in sorted(cuts)]
-    with localcontext(prec=300):
-        bills += [body | {"quantity": str(whole * share)} for share in sorted(shares)]
+    if groups := body.get("groups"):
+        bills += [body | {"groups": groups[:cut]} for cut in range(1, len(groups))]
+    else:
+        whole = max(Decimal(0), Decimal(body["quantity"]))
+        with localcontext(prec=300):
+            bills += [body | {"quantity": str(whole * share)} for share in sorted(shares)]
     invoiced = Decimal(0)
     with localcontext(prec=300):
         for bill in [*bills, body | {"events": events}]:
@@ -141,8 +144,8 @@ def test_the_amount_lies_between_minimum_and_maximum(body: dict[str, Any]) -> No
 @given(bodies)
 def test_nothing_used_costs_what_is_due_without_usage(body: dict[str, Any]) -> None:
     """A fee, the first tier's flat amount, a minimum; all else is 0."""
-    body.pop("events", None)
-    body["quantity"] = "0"
+    for name in ("events", "groups", "quantity"):
+        body.pop(name, None)
     asked = body["price"]
     due_anyway = {"minimum", "minimum_quantity", "amount"} & asked.keys()
     if asked["model"] == "package":

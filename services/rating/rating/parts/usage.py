@@ -6,13 +6,17 @@ each part of a period is rated by itself, from its own usage.
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from typing import Any
 
 from common.money import plain
+from rating.exact import EXACT, ending
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
 from rating.parts.window import instant
+from rating.prices.matrix import Matrix
+from rating.prices.model import GroupUsage, Seen
 from rating.proration import Proration
 from rating.rate import Context, Usage, left_over, rate
 
@@ -20,11 +24,13 @@ from rating.rate import Context, Usage, left_over, rate
 @dataclass(frozen=True)
 class Measured:
     """A span's usage of one meter. `versions`: the highest rollup version by shard; `rows`: how
-    many hours and slots were read. Both identify what was seen."""
+    many hours and slots were read. Both identify what was seen. `groups`: the quantity by group,
+    where a price asks for it."""
 
     quantity: Decimal
     rows: int
     versions: Mapping[int, int] = field(default_factory=dict)
+    groups: tuple[GroupUsage, ...] = ()
 
 
 NOTHING = Measured(Decimal(0), 0, {})
@@ -49,7 +55,8 @@ def asked(
         measured = measure(meter, (start, end))
         proration = Proration(start, end, period.whole_start, period.whole_end)
         context = Context(billing.currency, proration)
-        used = Usage(measured.quantity, rolled_over=rolled.get(price.slug, Decimal(0)))
+        seen = _seen(price, measured)
+        used = Usage(measured.quantity, seen, rolled.get(price.slug, Decimal(0)))
         rated = rate(price.price, used, context).settled()
         carried = {"rolled_over": plain(used.rolled_over)} if price.price.rollover else {}
         left = left_over(price.price, used)
@@ -72,6 +79,7 @@ def asked(
                     "price": price.price.fields(),
                     "period": [instant(period.whole_start), instant(period.whole_end)],
                     **carried,
+                    **_evidence(seen),
                     "meter": meter,
                     "hours": [instant(start), instant(end)],
                     "rollup_rows": measured.rows,
@@ -80,3 +88,31 @@ def asked(
             )
         )
     return made
+
+
+def seen_again(evidence: Mapping[str, Any]) -> Seen:
+    """What the model looked at beside the quantity, as a charge's evidence says it."""
+    cells = evidence.get("cells")
+    if cells is None:
+        return Seen()
+    return Seen(groups=tuple((cell["group"], Decimal(cell["quantity"])) for cell in cells))
+
+
+def _seen(price: PlanPrice, measured: Measured) -> Seen:
+    model = price.price.model
+    if not isinstance(model, Matrix):
+        return Seen()
+    with localcontext(EXACT):
+        return Seen(groups=model.gathered(measured.groups))
+
+
+def _evidence(seen: Seen) -> dict[str, Any]:
+    """Of a matrix, the quantities by cell: groups may be very many, cells are not."""
+    if seen.groups is None:
+        return {}
+    return {
+        "cells": [
+            {"group": None if group is None else dict(group), "quantity": plain(ending(quantity))}
+            for group, quantity in seen.groups
+        ]
+    }

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Dynamic:
 
     name: ClassVar[str] = "dynamic"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    needs: ClassVar[Need | None] = None
     by_quantity: ClassVar[bool] = True
 
     multiplier: Decimal

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, minus, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 from rating.prices.tiers import Tier, read_tiers
 
 
@@ -23,7 +23,7 @@ class Graduated:
 
     name: ClassVar[str] = "graduated"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    needs: ClassVar[Need | None] = None
     by_quantity: ClassVar[bool] = True
 
     tiers: tuple[Tier, ...]

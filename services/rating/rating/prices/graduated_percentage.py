@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from rating.exact import Exact
 from rating.prices.fields import Fields
 from rating.prices.graduated import Graduated
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 from rating.prices.tiers import read_tiers
 
 
@@ -22,7 +22,7 @@ class GraduatedPercentage:
 
     name: ClassVar[str] = "graduated_percentage"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    needs: ClassVar[Need | None] = None
     by_quantity: ClassVar[bool] = True
 
     graduated: Graduated

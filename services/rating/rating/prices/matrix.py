@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 from common.money import plain
 from rating.exact import Exact, plus, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Group, GroupUsage, Seen, Step
+from rating.prices.model import Group, GroupUsage, Need, Seen, Step
 
 MAX_DIMENSIONS: Final = 10
 MAX_CELLS: Final = 1000
@@ -29,7 +29,7 @@ class Matrix:
 
     name: ClassVar[str] = "matrix"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = "group"
+    needs: ClassVar[Need | None] = "group"
     by_quantity: ClassVar[bool] = True
 
     dimensions: tuple[str, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     tier: int | None = None
 
 
+Need: TypeAlias = Literal["events", "group", "changes"]
+"""What a model looks at beside the quantity: each event, the groups, when a level changed."""
 Group: TypeAlias = Mapping[str, str]
 """Values of a meter's dimensions, by name."""
 GroupUsage: TypeAlias = tuple[Group | None, Exact]
@@ -56,7 +58,7 @@ class PriceModel(Protocol):
 
     name: ClassVar[str]
     metered: ClassVar[bool]
-    needs: ClassVar[str | None]
+    needs: ClassVar[Need | None]
     by_quantity: ClassVar[bool]
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, shown
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Package:
 
     name: ClassVar[str] = "package"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    needs: ClassVar[Need | None] = None
     by_quantity: ClassVar[bool] = True
 
     package_size: Decimal

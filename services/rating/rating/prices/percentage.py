@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, plus, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Percentage:
 
     name: ClassVar[str] = "percentage"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = "events"
+    needs: ClassVar[Need | None] = "events"
     by_quantity: ClassVar[bool] = False
 
     rate: Decimal

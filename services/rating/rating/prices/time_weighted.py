@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, over, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TimeWeighted:
 
     name: ClassVar[str] = "time_weighted"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = "changes"
+    needs: ClassVar[Need | None] = "changes"
     by_quantity: ClassVar[bool] = True
 
     unit_amount: Decimal

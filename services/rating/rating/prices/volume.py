@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from common.money import plain
 from rating.exact import Exact, shown, times
 from rating.prices.fields import Fields
-from rating.prices.model import Seen, Step
+from rating.prices.model import Need, Seen, Step
 from rating.prices.tiers import Tier, read_tiers
 
 
@@ -21,7 +21,7 @@ class Volume:
 
     name: ClassVar[str] = "volume"
     metered: ClassVar[bool] = True
-    needs: ClassVar[str | None] = None
+    needs: ClassVar[Need | None] = None
     by_quantity: ClassVar[bool] = True
 
     tiers: tuple[Tier, ...]

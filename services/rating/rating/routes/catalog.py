@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from common.auth import scope
+from common.contracts.meters import Meter
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
 from rating.catalog_schemas import CatalogIn, CatalogOut, CatalogPlan, PublishedOut, RevisionList
-from rating.errors import CATALOG_CHANGED, UNKNOWN_METER, code_of
+from rating.errors import CATALOG_CHANGED, UNKNOWN_METER, refuse
+from rating.meter_fit import misfits
 from rating.plan import Plan, read_plan
 from rating.plan_schema import PLAN_SCHEMA
 from rating.prices.fields import FieldError
@@ -84,28 +86,33 @@ async def _wanted(body: CatalogIn, request: Request) -> list[Wanted]:
         if any(one.slug == other.slug for other, _ in read):
             errors.append(FieldError(f"plans[{place}].slug", f"{one.slug} stands here twice"))
         read.append((one, plan))
-    if errors:
-        listed = [{"path": f"body.{one.path}", "message": one.message} for one in errors[:100]]
-        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
-        raise ApiError(code_of(errors), detail, errors=listed)
-    units = await _units(body, [plan for _, plan in read], request)
+    refuse(errors, "body.")
+    meters = await _meters(body, [plan for _, plan in read], request)
+    misfitting = [
+        FieldError(f"plans[{place}].{error.path}", error.message, error.code)
+        for place, (_, plan) in enumerate(read)
+        for error in misfits(plan, meters)
+    ]
+    refuse(misfitting, "body.")
+    units = {slug: meter.unit for slug, meter in meters.items()} | body.meters
     return [
-        Wanted(one.slug, one.body, plan, {meter: units[meter] for meter in sorted(plan.meters)})
+        Wanted(one.slug, one.body, plan, {slug: units[slug] for slug in sorted(plan.meters)})
         for one, plan in read
     ]
 
 
-async def _units(body: CatalogIn, wanted: list[Plan], request: Request) -> dict[str, str]:
-    """The units of all meters, also of those that the caller is about to define."""
-    found: dict[str, str | None] = dict(body.meters)
-    for meter in sorted({meter for plan in wanted for meter in plan.meters} - found.keys()):
-        found[meter] = await request.app.state.meters.unit(meter)
+async def _meters(body: CatalogIn, wanted: list[Plan], request: Request) -> dict[str, Meter]:
+    """The meters that there are; of those that the caller is about to define only units are
+    known."""
+    named = sorted({slug for plan in wanted for slug in plan.meters} - body.meters.keys())
+    asked = {slug: await request.app.state.meters.find(slug) for slug in named}
+    found = {slug: meter for slug, meter in asked.items() if meter is not None}
     errors = [
-        {"path": f"body.plans[{place}]", "message": f"there is no meter {meter}"}
+        {"path": f"body.plans[{place}]", "message": f"there is no meter {slug}"}
         for place, plan in enumerate(wanted)
-        for meter in sorted(plan.meters)
-        if found[meter] is None
+        for slug in sorted(plan.meters)
+        if slug not in found and slug not in body.meters
     ]
     if errors:
         raise ApiError(UNKNOWN_METER, errors[0]["message"], errors=errors)
-    return {meter: unit or "" for meter, unit in found.items()}
+    return found

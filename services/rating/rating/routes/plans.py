@@ -6,9 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request
 
 from common.auth import scope
+from common.contracts.meters import Meter
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
-from rating.errors import UNKNOWN_METER, UNKNOWN_PLAN, code_of
+from rating.errors import UNKNOWN_METER, UNKNOWN_PLAN, refuse
+from rating.meter_fit import misfits, placed
 from rating.plan import Plan, read_plan
 from rating.publishing import Wanted, publish, says_the_same
 from rating.schemas import SLUG, PlanList, PlanOut
@@ -75,21 +77,21 @@ def checked(body: Mapping[str, Any], path: str) -> Plan:
     """The plan that a body describes; raises `ApiError` with all that is wrong with it. `path`
     stands before the fields' names."""
     plan, errors = read_plan(body)
-    if errors:
-        listed = [{"path": f"{path}{one.path}", "message": one.message} for one in errors[:100]]
-        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
-        raise ApiError(code_of(errors), detail, errors=listed)
+    refuse(errors, path)
     return plan
 
 
 async def units_of(request: Request, plan: Plan, path: str) -> dict[str, str]:
-    """The units of the plan's meters; raises `ApiError` when there is no such meter."""
-    units = {slug: await request.app.state.meters.unit(slug) for slug in sorted(plan.meters)}
+    """The units of the plan's meters; raises `ApiError` when there is no such meter, or when it
+    is not one that the plan can price."""
+    found = {slug: await request.app.state.meters.find(slug) for slug in sorted(plan.meters)}
+    meters: dict[str, Meter] = {slug: one for slug, one in found.items() if one is not None}
     errors = [
-        {"path": f"{path}prices[{index}].meter", "message": f"there is no meter {price.meter}"}
-        for index, price in enumerate(plan.all_prices)
-        if price.meter is not None and units[price.meter] is None
+        {"path": f"{path}{place}.meter", "message": f"there is no meter {price.meter}"}
+        for place, price in placed(plan)
+        if price.meter is not None and price.meter not in meters
     ]
     if errors:
         raise ApiError(UNKNOWN_METER, errors[0]["message"], errors=errors)
-    return {meter: unit or "" for meter, unit in units.items()}
+    refuse(misfits(plan, meters), path)
+    return {slug: meter.unit for slug, meter in meters.items()}

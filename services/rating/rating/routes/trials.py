@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 
 from common.auth import scope
-from common.errors import ApiError
-from rating.errors import code_of
+from rating.errors import refuse
 from rating.trial import try_price
 
 router = APIRouter(tags=["prices"])
@@ -27,8 +26,5 @@ EXAMPLE = {
 def rate_price(body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])]) -> dict[str, Any]:
     """What a quantity costs at a price. Nothing is stored."""
     answer, errors = try_price(body)
-    if errors:
-        listed = [{"path": f"body.{one.path}", "message": one.message} for one in errors[:100]]
-        detail = "; ".join(f"{one['path']}: {one['message']}" for one in listed[:5])
-        raise ApiError(code_of(errors), detail, errors=listed)
+    refuse(errors, "body.")
     return answer

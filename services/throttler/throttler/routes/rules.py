@@ -34,7 +34,7 @@ async def put_rule(
 ) -> Any:
     """Create the rule, or make a new version of it; an equal body changes nothing."""
     assumed = dry_run and assume_meter
-    if not assumed and await request.app.state.meters.unit(rule.meter) is None:
+    if not assumed and await request.app.state.meters.find(rule.meter) is None:
         raise ApiError(
             UNKNOWN_METER,
             f"there is no meter {rule.meter}",

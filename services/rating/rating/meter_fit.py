@@ -1,0 +1,60 @@
+"""Whether the meters that a plan names count what its models price. Pure.
+
+A model that looks at more than a quantity needs a meter that keeps it: a matrix needs its
+dimensions, and quantities that can be added up over groups.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from common.contracts.meters import Meter
+from rating.parts.price import PlanPrice
+from rating.plan import Plan
+from rating.prices.fields import FieldError
+from rating.prices.matrix import Matrix
+
+CODE: Final = "unfit_meter"
+ADDS_UP: Final = ("count", "sum")
+"""Aggregations of which the parts add up to the whole."""
+
+
+def placed(plan: Plan) -> Iterator[tuple[str, PlanPrice]]:
+    """The plan's prices, each with its path in the body."""
+    for place, price in enumerate(plan.prices):
+        yield f"prices[{place}]", price
+    for add_on_place, add_on in enumerate(plan.add_ons):
+        for place, price in enumerate(add_on.prices):
+            yield f"add_ons[{add_on_place}].prices[{place}]", price
+
+
+def misfits(plan: Plan, meters: Mapping[str, Meter]) -> list[FieldError]:
+    """What no price of the plan, in any currency, can be: each once. A meter that is not
+    among `meters` is not looked at."""
+    found: dict[tuple[str, str], FieldError] = {}
+    for variant in (plan, *plan.others):
+        for path, price in placed(variant):
+            meter = meters.get(price.meter or "")
+            for name, message in _misfits(price, meter) if meter is not None else ():
+                error = FieldError(f"{path}.{name}", message, CODE)
+                found.setdefault((error.path, error.message), error)
+    return list(found.values())
+
+
+def _misfits(price: PlanPrice, meter: Meter) -> Iterator[tuple[str, str]]:
+    """(field, sentence)"""
+    model = price.price.model
+    if not isinstance(model, Matrix):
+        return
+    if meter.aggregation not in ADDS_UP:
+        yield (
+            "meter",
+            f"{price.meter} is a {meter.aggregation}, which cannot be added up over groups: a "
+            f"matrix needs a meter of {' or '.join(ADDS_UP)}",
+        )
+    missing = [name for name in model.dimensions if name not in meter.group_by]
+    if missing:
+        known = ", ".join(sorted(meter.group_by)) or "none"
+        yield (
+            "dimensions",
+            f"{price.meter} is not grouped by {', '.join(missing)}; its dimensions: {known}",
+        )
