@@ -45,7 +45,7 @@ async def examine(
 ) -> AsyncIterator[Examined]:
     """Batch by batch what a re-rating would do; writes nothing. With the tenants locked, it is what
     `bring_about` then does. Raises `NoVariant` where a version is not sold to somebody."""
-    usage = UsageProjection(SCHEMA)
+    usage = UsageProjection(SCHEMA, days=True)
     async for found in _subscriptions(tx, scope):
         facts = [
             (one, _facts(one, scope.correction, now=now, actor=actor, reason=reason))

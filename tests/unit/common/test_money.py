@@ -43,9 +43,15 @@ def test_rounding_is_near_symmetric_and_done_once(amount: Decimal, currency: str
     assert round_line(rounded, currency) == rounded
 
 
-@pytest.mark.parametrize("code", ["", "usd", "EURO", "€", "XAU", "XXX", "ZZZ"])
-def test_what_is_no_currency_is_refused(code: str) -> None:
-    with pytest.raises(UnknownCurrency):
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        *((code, "is not an ISO 4217 currency") for code in ("", "usd", "EURO", "€", "ZZZ")),
+        *((code, "has no minor unit") for code in ("XAU", "XXX")),
+    ],
+)
+def test_what_is_no_currency_is_refused(code: str, said: str) -> None:
+    with pytest.raises(UnknownCurrency, match=f"{code}.* {said}"):
         exponent(code)
 
 

@@ -107,6 +107,8 @@ def test_the_published_schema_takes_a_catalog() -> None:
             "paid is billed in advance",
         ),
         ({"coupons": [{"slug": "c", "percent": "101"}]}, "coupons[0].percent", "above 100"),
+        ({"coupons": [{"slug": "c", "percent": "0"}]}, "coupons[0].percent", "must be above 0"),
+        ({"coupons": [{"slug": "c", "amount": "0"}]}, "coupons[0].amount", "must be above 0"),
         (
             {"coupons": [{"slug": "c", "percent": "1", "amount": "1"}]},
             "coupons[0].percent",

@@ -386,15 +386,18 @@ def test_a_quotient_is_a_decimal_where_it_ends() -> None:
 
 def test_reading_goes_on_after_an_error_with_a_value_that_is_harmless() -> None:
     errors: list[Any] = []
-    fields = Fields({"a": "x", "b": "x", "c": "x" * 201, "d": "x" * 200}, "", errors)
+    fields = Fields({"a": "x", "b": "x", "c": "x" * 201, "d": "x" * 200, "e": "-1"}, "", errors)
     assert fields.quantity("a") == 0
     assert fields.choice("b", ("first", "second")) == "first"
     assert fields.text("c") == ""
     assert fields.text("d") == "x" * 200
+    assert fields.decimal("e") == 0
+    assert read({"model": "cubic"})[0] == price(model="flat", amount="0")
     assert [(error.path, error.message) for error in errors] == [
         ("a", f"'x' {NO_DECIMAL}"),
         ("b", "must be one of: first, second"),
         ("c", "must be a text of 1 to 200 characters"),
+        ("e", "must not be negative"),
     ]
 
 
