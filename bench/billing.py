@@ -23,6 +23,15 @@ PLAN: dict[str, Any] = {
         {"slug": "traffic", "meter": "bytes", "model": "unit", "unit_amount": "0.0000021"},
     ],
 }
+SMALL_PLAN: dict[str, Any] = {
+    "name": "Small",
+    "currency": "EUR",
+    "prices": [
+        {"slug": "base", "model": "flat", "amount": "49"},
+        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.0023"},
+    ],
+}
+"""Two charge lines a subscription."""
 AT_A_TIME = 8
 
 

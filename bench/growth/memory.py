@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
-from bench.billing import let_rate, plan_in_bulk, subscribe_in_bulk, until_rated
+from bench.billing import SMALL_PLAN, let_rate, plan_in_bulk, subscribe_in_bulk, until_rated
 from bench.contract import About, Measurement, Repetition
 from bench.growth.fill import projection
 from bench.site import Ground, Meter, Site
@@ -13,14 +12,6 @@ from bench.site import Ground, Meter, Site
 SUBSCRIPTIONS: Mapping[str, int] = {"full": 100_000, "quick": 2_000, "tiny": 40}
 SHARES = {"tenth": 0.1, "half": 0.5, "all": 1.0}
 """After which shares of the subscriptions the memory is read."""
-PLAN: dict[str, Any] = {
-    "name": "Remembered",
-    "currency": "EUR",
-    "prices": [
-        {"slug": "base", "model": "flat", "amount": "49"},
-        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.0023"},
-    ],
-}
 
 
 class RatingMemory:
@@ -43,9 +34,8 @@ class RatingMemory:
         tenants = [f"remembered-{n}" for n in range(SUBSCRIPTIONS[site.scale.name])]
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         async with site.ground("memory", ["rating"]) as ground:
-            await plan_in_bulk(ground, "remembered", PLAN)
-            start = hour - timedelta(days=1)
-            await subscribe_in_bulk(ground, tenants, start, plan="remembered", waiting=False)
+            await plan_in_bulk(ground, "remembered", SMALL_PLAN)
+            await subscribe_in_bulk(ground, tenants, hour, plan="remembered", waiting=False)
             await projection(await ground.pool("rating"), dict.fromkeys(tenants, 1), hour, hours=1)
 
             async def measure(_: int) -> Mapping[str, Measurement]:

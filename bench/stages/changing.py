@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bench.billing import plan_in_bulk, subscribe_in_bulk, until_rated
+from bench.billing import SMALL_PLAN, plan_in_bulk, subscribe_in_bulk, until_rated
 from bench.contract import About, Measurement, Repetition
 from bench.site import Ground, Meter, Site
 from common.contracts import wire
@@ -26,14 +26,6 @@ from common.contracts.topics import CHARGES, ROLLUPS
 SUBSCRIPTIONS: Mapping[str, int] = {"full": 100_000, "quick": 5_000, "tiny": 40}
 PER_SECOND: Mapping[str, int] = {"full": 1_000, "quick": 500, "tiny": 20}
 PATIENCE_SECONDS = 120
-PLAN: dict[str, Any] = {
-    "name": "Changing",
-    "currency": "EUR",
-    "prices": [
-        {"slug": "base", "model": "flat", "amount": "49"},
-        {"slug": "requests", "meter": "requests", "model": "unit", "unit_amount": "0.0023"},
-    ],
-}
 
 
 class Changing:
@@ -54,7 +46,7 @@ class Changing:
         share = len(tenants) // (site.scale.repetitions + 1)
         async with site.ground("changing", ["rating"]) as ground:
             start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            await plan_in_bulk(ground, "changing", PLAN)
+            await plan_in_bulk(ground, "changing", SMALL_PLAN)
             await subscribe_in_bulk(ground, tenants, start - timedelta(days=1), plan="changing")
             await ground.start("rating")
             await until_rated(ground)
