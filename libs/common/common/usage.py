@@ -71,12 +71,13 @@ class Usage:
 
     `quantity`: in the meter's unit; 0 when there is nothing. `hours`: how many rows of hours and
     slots it was read from. `version`: the highest version by shard, which identifies the usage
-    that was seen.
+    that was seen. `count`: of events.
     """
 
     quantity: Decimal
     rows: int
     versions: dict[int, int]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -444,7 +445,7 @@ def _group(key: str) -> dict[str, str]:
 def _usage(rows: Sequence[Any], distinct: Decimal | None) -> Usage:
     """From the rows of one place, one a shard. `distinct`: how many members, if they count."""
     if not rows:
-        return Usage(Decimal(0), 0, {})
+        return Usage(Decimal(0), 0, {}, 0)
     quantity = distinct
     if quantity is None:
         quantity = combine(rows[0]["aggregation"], map(_aggregate, rows)) or Decimal(0)
@@ -452,6 +453,7 @@ def _usage(rows: Sequence[Any], distinct: Decimal | None) -> Usage:
         quantity,
         sum(row["rows"] for row in rows),
         {row["shard"]: row["version"] for row in rows},
+        sum(row["count"] for row in rows),
     )
 
 

@@ -78,6 +78,7 @@ async def _measure(
             used.quantity,
             used.rows,
             used.versions,
+            count=used.count,
             groups=tuple((one.group, one.quantity) for one in groups.get(place, ())),
         )
         for place, used in zip(places, usages, strict=True)

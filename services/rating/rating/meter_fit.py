@@ -1,7 +1,7 @@
 """Whether the meters that a plan names count what its models price. Pure.
 
 A model that looks at more than a quantity needs a meter that keeps it: a matrix needs its
-dimensions, and quantities that can be added up over groups.
+dimensions, and quantities that can be added up over groups; a percentage needs the sum of amounts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from rating.parts.price import PlanPrice
 from rating.plan import Plan
 from rating.prices.fields import FieldError
 from rating.prices.matrix import Matrix
+from rating.prices.percentage import Percentage
 
 CODE: Final = "unfit_meter"
 ADDS_UP: Final = ("count", "sum")
@@ -43,9 +44,16 @@ def misfits(plan: Plan, meters: Mapping[str, Meter]) -> list[FieldError]:
 def _misfits(price: PlanPrice, meter: Meter) -> Iterator[tuple[str, str]]:
     """(field, sentence)"""
     model = price.price.model
+    adds_up = meter.aggregation in ADDS_UP
+    if isinstance(model, Percentage) and not adds_up:
+        yield (
+            "meter",
+            f"{price.meter} is a {meter.aggregation}, which is no sum of amounts: a percentage "
+            f"needs a meter of {' or '.join(ADDS_UP)}",
+        )
     if not isinstance(model, Matrix):
         return
-    if meter.aggregation not in ADDS_UP:
+    if not adds_up:
         yield (
             "meter",
             f"{price.meter} is a {meter.aggregation}, which cannot be added up over groups: a "

@@ -68,7 +68,8 @@ class ModelUsage:
             quantity = Decimal(len(members))
         elif used:
             quantity = combine(used[0][1][2], (value for _, (value, _, _) in used))
-        return Usage(quantity or Decimal(0), len(used), versions)
+        count = sum(value.count for _, (value, _, _) in used)
+        return Usage(quantity or Decimal(0), len(used), versions, count)
 
 
 def _take(tx: Any, table: str, key: Any, rollup: Rollup, value: Any) -> None:

@@ -13,6 +13,7 @@ from tests.unit.rating.random_prices import (
 )
 
 POSITIVE = UNITS
+MONEY = ("amount", "unit_amount", "tiers", "multiplier", "default", "cells", "rate")
 TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2026-02-15T12:30:00Z"])
 
 
@@ -89,11 +90,7 @@ def _in_euro(body: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     prices = [*body["prices"], *(p for add_on in body.get("add_ons", []) for p in add_on["prices"])]
     for price in prices:
-        money = {
-            name: value
-            for name, value in price.items()
-            if name in ("amount", "unit_amount", "tiers", "multiplier", "default", "cells")
-        }
+        money = {name: value for name, value in price.items() if name in MONEY}
         said[price["slug"]] = money
     for section in ("one_offs", "commitments", "credits", "coupons"):
         for part in body.get(section, []):

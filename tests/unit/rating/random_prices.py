@@ -10,6 +10,7 @@ from rating.price import Price
 from tests.unit.rating.prices import price
 
 AMOUNTS = st.decimals(0, 10**6, places=6).map(plain)
+RATES = st.decimals(0, 2, places=6).map(plain)
 UNITS = st.decimals("0.001", 10**6, places=3).map(plain)
 
 
@@ -31,7 +32,7 @@ def _matrix(draw: st.DrawFn) -> dict[str, Any]:
 
 
 OF_A_QUANTITY = ("flat", "unit", "graduated", "volume", "package", "dynamic")
-OF_A_METER = (*OF_A_QUANTITY, "matrix")
+OF_A_METER = (*OF_A_QUANTITY, "matrix", "percentage")
 REGIONS = ("eu", "us", "")
 
 
@@ -49,12 +50,14 @@ def random_prices(draw: st.DrawFn, models: tuple[str, ...] = OF_A_QUANTITY) -> P
             fields |= {"package_size": draw(UNITS), "amount": draw(AMOUNTS)}
         case "matrix":
             fields |= _matrix(draw)
+        case "percentage":
+            fields |= {"rate": draw(RATES), "fixed_amount": draw(AMOUNTS)}
         case "dynamic":
             fields["multiplier"] = draw(AMOUNTS)
         case _:
             fields["tiers"] = _tiers(draw)
     discounts = ["percent", "amount"]
-    if model != "flat":
+    if model not in ("flat", "percentage"):
         discounts.append("quantity")
         if draw(st.booleans()):
             fields["conversion"] = {

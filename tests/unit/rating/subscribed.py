@@ -90,7 +90,7 @@ def charges(
     used: Mapping[datetime, str | list[Any]] | None = None,
 ) -> list[Charge]:
     """All charges by `by`. `bodies`: the plan `p`, or plans by slug. `used`: by instant, what every
-    meter counts: an amount, or a list of {group, quantity}."""
+    meter counts: an amount, or a list of amounts or of {group, quantity}."""
     by_slug: Any = {"p": bodies} if "prices" in bodies else bodies
 
     def measure(meter: str, held: Held) -> Measured:
@@ -101,15 +101,16 @@ def charges(
             for event in _events(said)
         ]
         quantity = sum((amount for _, amount in inside), Decimal(0))
-        return Measured(quantity, len(inside), groups=tuple(inside))
+        return Measured(quantity, len(inside), count=len(inside), groups=tuple(inside))
 
     return make_charges(subscribed, periods_of(subscribed, by_slug, by), measure)
 
 
 def _events(said: str | list[Any]) -> list[tuple[dict[str, str], Decimal]]:
-    if isinstance(said, str):
-        return [({}, Decimal(said))]
-    return [(one["group"], Decimal(one["quantity"])) for one in said]
+    return [
+        ({}, Decimal(one)) if isinstance(one, str) else (one["group"], Decimal(one["quantity"]))
+        for one in ([said] if isinstance(said, str) else said)
+    ]
 
 
 def due(made: list[Charge]) -> dict[str, str]:

@@ -132,15 +132,21 @@ GROUPS = st.lists(st.tuples(st.sampled_from((*REGIONS, "mars", "venus")), QUANTI
     made=random_prices(OF_A_METER),
     quantity=QUANTITIES,
     groups=GROUPS,
+    count=st.integers(0, 10**6),
     currency=st.sampled_from(["JPY", "USD", "KWD"]),
     days=st.integers(1, 31),
 )
 def test_what_is_printed_recomputes_to_the_charge(
-    made: Price, quantity: Decimal, groups: list[tuple[str, Decimal]], currency: str, days: int
+    made: Price,
+    quantity: Decimal,
+    groups: list[tuple[str, Decimal]],
+    count: int,
+    currency: str,
+    days: int,
 ) -> None:
     service = Proration(JANUARY[0], JANUARY[0] + timedelta(days=days), *JANUARY)
     by_group = tuple(({"region": region}, units) for region, units in groups)
-    context, usage = Context(currency, service), Usage(quantity, Seen(groups=by_group))
+    context, usage = Context(currency, service), Usage(quantity, Seen(count=count, groups=by_group))
 
     told = equations(made, usage, context)
 

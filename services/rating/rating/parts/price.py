@@ -16,6 +16,7 @@ from rating.parts.names import read_new_slug, read_slug
 from rating.parts.window import ALWAYS, Window, read_window
 from rating.price import Price, read_price
 from rating.prices.fields import Fields
+from rating.prices.percentage import Percentage
 
 BILLED: Final[tuple[Billed, ...]] = ("arrears", "advance")
 IDENTITY: Final = (
@@ -29,6 +30,18 @@ IDENTITY: Final = (
     "until",
 )
 """Fields that stay when a price is overridden by another model."""
+
+_BY_EVENT: Final = {
+    "free_events": "a plan knows only the sum and the number of events: instead, take the fixed "
+    "amounts of so many events off with a discount of an amount",
+    "free_amount": "a plan knows only the sum and the number of events: to make the first part of "
+    "the sum free, use graduated_percentage with a first tier of rate 0",
+    "min_per_event": "a plan knows only the sum and the number of events: use fixed_amount for "
+    "what each costs, or send the events' fees, already bounded, to a sum meter priced by dynamic",
+    "max_per_event": "a plan knows only the sum and the number of events: use maximum for the "
+    "whole period, or send the events' fees, already bounded, to a sum meter priced by dynamic",
+}
+"""Why a plan cannot have what looks at each event's amount, and what can be done instead."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,7 @@ def _check_subject(
 ) -> None:
     """Whether the model fits what it prices."""
     model = price.model
-    if model.needs in ("events", "changes"):
+    if model.needs == "changes":
         fields.refuse(
             "model",
             f"a plan cannot price {model.name} yet: its usage arrives without the "
@@ -119,6 +132,8 @@ def _check_subject(
             f"a price of model {model.name} is of the usage of a meter, not of a quantity",
             "unsupported_model",
         )
+    for name in model.by_event if isinstance(model, Percentage) else ():
+        fields.refuse(name, _BY_EVENT[name], "unsupported_model")
     if price.rollover and meter is None:
         fields.refuse("rollover", "only what a meter counts can leave units over")
     if meter is not None and quantity is not None:

@@ -17,6 +17,7 @@ from rating.parts.price import PlanPrice
 from rating.parts.window import instant
 from rating.prices.matrix import Matrix
 from rating.prices.model import GroupUsage, Seen
+from rating.prices.percentage import Percentage
 from rating.proration import Proration
 from rating.rate import Context, Usage, left_over, rate
 
@@ -24,12 +25,13 @@ from rating.rate import Context, Usage, left_over, rate
 @dataclass(frozen=True)
 class Measured:
     """A span's usage of one meter. `versions`: the highest rollup version by shard; `rows`: how
-    many hours and slots were read. Both identify what was seen. `groups`: the quantity by group,
-    where a price asks for it."""
+    many hours and slots were read. Both identify what was seen. `count`: of events. `groups`: the
+    quantity by group, where a price asks for it."""
 
     quantity: Decimal
     rows: int
     versions: Mapping[int, int] = field(default_factory=dict)
+    count: int = 0
     groups: tuple[GroupUsage, ...] = ()
 
 
@@ -93,26 +95,30 @@ def asked(
 def seen_again(evidence: Mapping[str, Any]) -> Seen:
     """What the model looked at beside the quantity, as a charge's evidence says it."""
     cells = evidence.get("cells")
-    if cells is None:
-        return Seen()
-    return Seen(groups=tuple((cell["group"], Decimal(cell["quantity"])) for cell in cells))
+    groups = None
+    if cells is not None:
+        groups = tuple((cell["group"], Decimal(cell["quantity"])) for cell in cells)
+    return Seen(count=evidence.get("events"), groups=groups)
 
 
 def _seen(price: PlanPrice, measured: Measured) -> Seen:
-    model = price.price.model
-    if not isinstance(model, Matrix):
-        return Seen()
-    with localcontext(EXACT):
-        return Seen(groups=model.gathered(measured.groups))
+    match price.price.model:
+        case Matrix() as matrix:
+            with localcontext(EXACT):
+                return Seen(groups=matrix.gathered(measured.groups))
+        case Percentage():
+            return Seen(count=measured.count)
+        case _:
+            return Seen()
 
 
 def _evidence(seen: Seen) -> dict[str, Any]:
-    """Of a matrix, the quantities by cell: groups may be very many, cells are not."""
-    if seen.groups is None:
-        return {}
-    return {
-        "cells": [
+    """Of a matrix, the quantities by cell: groups may be very many, cells are not. Of a
+    percentage, how many events there were."""
+    made: dict[str, Any] = {} if seen.count is None else {"events": seen.count}
+    if seen.groups is not None:
+        made["cells"] = [
             {"group": None if group is None else dict(group), "quantity": plain(ending(quantity))}
             for group, quantity in seen.groups
         ]
-    }
+    return made

@@ -34,11 +34,13 @@ GroupUsage: TypeAlias = tuple[Group | None, Exact]
 class Seen:
     """What a model may look at beside the quantity.
 
-    `amounts`: of the events, one by one, in order; None when they are not known. `groups`: the
-    quantity by group; None: all of it is in `group`. `hours`: of the whole period.
+    `amounts`: of the events, one by one, in order; None when they are not known. `count`: how many
+    events there were, where only the sum of their amounts is known. `groups`: the quantity by
+    group; None: all of it is in `group`. `hours`: of the whole period.
     """
 
     amounts: tuple[Decimal, ...] | None = None
+    count: int | None = None
     group: Group = field(default_factory=dict)
     groups: tuple[GroupUsage, ...] | None = None
     hours: Exact | None = None

@@ -4,17 +4,21 @@
 "250"}`: 50, 100, 250, 400 cost nothing, nothing, 150 × 0.013 + 2, and 400 × 0.013 + 2:
 11.15. Events are free until one of the limits is reached; the event that crosses `free_amount`
 pays for the rest. A limit of 0 is none: nobody means "three events free, up to 0 in all".
+
+Without such limits and bounds, the sum of the amounts and the number of events say it all.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from common.money import plain
 from rating.exact import Exact, plus, shown, times
 from rating.prices.fields import Fields
 from rating.prices.model import Need, Seen, Step
+
+BY_EVENT: Final = ("free_events", "free_amount", "min_per_event", "max_per_event")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,17 @@ class Percentage:
             fields.refuse("min_per_event", f"must not be above max_per_event, {plain(most)}")
         return made
 
+    @property
+    def by_event(self) -> tuple[str, ...]:
+        """The fields that look at each event's amount: without one, their sum and count do."""
+        return tuple(name for name in BY_EVENT if getattr(self, name) is not None)
+
     def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
+        if seen.amounts is None and seen.count is not None:
+            if self.by_event:
+                raise ValueError(f"{self.by_event[0]} needs the amount of each event")
+            cost = plus(times(quantity, self.rate), times(Decimal(seen.count), self.fixed_amount))
+            return [self._step(seen.count, seen.count, quantity, cost)]
         amounts: Sequence[Exact] = (quantity,) if quantity else ()
         if seen.amounts is not None:
             amounts = seen.amounts
@@ -64,17 +78,19 @@ class Percentage:
                 paying += 1
                 paid = plus(paid, rest)
                 total = plus(total, self._bounded(plus(times(rest, self.rate), self.fixed_amount)))
-        return [
-            Step(
-                kind="percentage",
-                description=f"{paying:,} of {len(amounts):,} events pay: "
-                f"{shown(paid)} × {plain(self.rate)} + {paying} × {plain(self.fixed_amount)}"
-                f"{self._bounds()}",
-                quantity=paid,
-                unit_amount=self.rate,
-                amount=total,
-            )
-        ]
+        return [self._step(paying, len(amounts), paid, total)]
+
+    def _step(self, paying: int, events: int, paid: Exact, cost: Exact) -> Step:
+        """`paid`: what of the paying events' amounts pays."""
+        return Step(
+            kind="percentage",
+            description=f"{paying:,} of {events:,} events pay: "
+            f"{shown(paid)} × {plain(self.rate)} + {paying} × {plain(self.fixed_amount)}"
+            f"{self._bounds()}",
+            quantity=paid,
+            unit_amount=self.rate,
+            amount=cost,
+        )
 
     def _not_free(self, index: int, amount: Exact, used: Exact) -> Exact | None:
         """The part of an event's amount that pays, None for an event that is free."""
@@ -105,7 +121,7 @@ class Percentage:
         made: dict[str, Any] = {"rate": plain(self.rate), "fixed_amount": plain(self.fixed_amount)}
         if self.free_events is not None:
             made["free_events"] = str(self.free_events)
-        for name in ("free_amount", "min_per_event", "max_per_event"):
+        for name in BY_EVENT[1:]:
             value = getattr(self, name)
             if value is not None:
                 made[name] = plain(value)
