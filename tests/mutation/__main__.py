@@ -21,6 +21,7 @@ SCRATCH: Final = ROOT / ".mutation"
 PACKAGES: Final = {"rating": ROOT / "services/rating/rating", "common": ROOT / "libs/common/common"}
 MUTATED: Final = (
     "rating/rate.py",
+    "rating/units.py",
     "rating/price.py",
     "rating/prices/*",
     "rating/modifiers/*",
@@ -78,6 +79,7 @@ settings.register_profile(
 settings.load_profile("mutation")
 '''
 NOTICED: Final = ("killed", "timeout", "suspicious", "segfault", "caught by type check")
+UNCHECKED: Final = "not checked"
 
 
 def main() -> int:
@@ -99,7 +101,7 @@ def main() -> int:
     ).stdout
     found = re.findall(r"^\s*(\S+): (.+)$", results, re.M)
     counts = Counter(status for _, status in found)
-    left = [name for name, status in found if status not in NOTICED]
+    left = [name for name, status in found if status not in (*NOTICED, UNCHECKED)]
     with (SCRATCH / "survivors.txt").open("w") as out:
         for name in left:
             shown = subprocess.run(
@@ -107,8 +109,9 @@ def main() -> int:
             )
             out.write(shown.stdout + "\n")
     noticed = sum(counts[status] for status in NOTICED)
-    print(f"{noticed:,} of {len(found):,} mutants noticed: {dict(counts)}")
-    print(f"the others stand in {SCRATCH / 'survivors.txt'}")
+    looked_at = len(found) - counts[UNCHECKED]
+    print(f"{noticed:,} of {looked_at:,} mutants noticed, of {len(found):,}: {dict(counts)}")
+    print(f"survivors stand in {SCRATCH / 'survivors.txt'}")
     return 0
 
 
