@@ -129,27 +129,28 @@ def test_parts_add_up_to_the_whole(zone: str, seconds: list[int], granularity: A
 
 
 @pytest.mark.parametrize(
-    ("days", "field"),
+    ("days", "field", "said"),
     [
-        ((1, 2, 5, 5), "period_to"),
-        ((1, 2, 5, 4), "period_to"),
-        ((1, 2, 2, 5), "service_from"),
-        ((3, 2, 1, 5), "service_to"),
-        ((3, 6, 1, 5), "service_to"),
+        ((1, 2, 5, 5), "period_to", "must be after period_from"),
+        ((1, 2, 5, 4), "period_to", "must be after period_from"),
+        ((1, 2, 2, 5), "service_from", "must not be before period_from"),
+        ((3, 2, 1, 5), "service_to", "must not be before service_from"),
+        ((3, 6, 1, 5), "service_to", "must not be after period_to"),
     ],
 )
 def test_what_is_no_part_of_a_period_is_refused_by_name(
-    days: tuple[int, int, int, int], field: str
+    days: tuple[int, int, int, int], field: str, said: str
 ) -> None:
     with pytest.raises(Misfit) as refused:
         Proration(*[datetime(2026, 1, day, tzinfo=UTC) for day in days])
-    assert refused.value.field == field
+    assert (refused.value.field, str(refused.value)) == (field, said)
 
 
 def test_a_period_within_a_day_has_no_days_to_count() -> None:
     hours = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (0, 6, 0, 12)]
     assert Proration(*hours).share() == Fraction(1, 2)
-    with pytest.raises(Misfit, match="use second") as refused:
+    said = "^the period has no midnight to count days by: use second$"
+    with pytest.raises(Misfit, match=said) as refused:
         Proration(*hours, granularity="day")
     assert refused.value.field == "granularity"
 
