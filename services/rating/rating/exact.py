@@ -87,7 +87,7 @@ def ending(value: Exact) -> Decimal:
 
 def shown(value: Exact) -> str:
     """`value` for a sentence; one that has no end is cut to 18 decimals."""
-    return plain(value if isinstance(value, Decimal) else ending(value))
+    return plain(ending(value))
 
 
 def _simplest(value: Fraction) -> Exact:

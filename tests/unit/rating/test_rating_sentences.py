@@ -393,6 +393,7 @@ def test_reading_goes_on_after_an_error_with_a_value_that_is_harmless() -> None:
     assert fields.text("d") == "x" * 200
     assert fields.decimal("e") == 0
     assert read({"model": "cubic"})[0] == price(model="flat", amount="0")
+    assert read(UNIT | {"conversion": {}})[0] == price(**UNIT, conversion={"multiply": "1"})
     assert [(error.path, error.message) for error in errors] == [
         ("a", f"'x' {NO_DECIMAL}"),
         ("b", "must be one of: first, second"),
