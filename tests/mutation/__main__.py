@@ -118,6 +118,8 @@ def main() -> int:
 def prepare() -> None:
     """Copy what is mutated and what tests it, beside each other."""
     SCRATCH.mkdir(exist_ok=True)
+    # Which tests reach a new function mutmut asks of new tests only, unless it asks anew.
+    (SCRATCH / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     for name, source in PACKAGES.items():
         copy(source, SCRATCH / name)
     shutil.rmtree(SCRATCH / "tests", ignore_errors=True)
