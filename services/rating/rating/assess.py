@@ -14,6 +14,7 @@ from rating.charging import NOTHING, Measured, make_charges, metered
 from rating.parts.period import Held
 from rating.parts.usage import Measure
 from rating.prices.model import Need
+from rating.store.levels import levels
 from rating.subscription import Subscription
 
 
@@ -49,7 +50,7 @@ async def assess(
         )
         for one in found
     }
-    measured = await _measure(tx, usage, found, billed)
+    measured = await _measure(tx, usage, found, billed, now)
     made: list[Charge] = []
     for one in found:
         measure = _measure_of(one.tenant, measured)
@@ -62,9 +63,10 @@ async def _measure(
     usage: Usages,
     found: Sequence[Subscription],
     billed: Mapping[str, Sequence[Billed]],
+    now: datetime,
 ) -> dict[Place, Measured]:
-    """The usage that the periods ask for: the quantities in one query, groups in another one of
-    those places where a price looks at them."""
+    """The usage that the periods ask for: the quantities in one query, and in one each the groups
+    and the levels of those places where a price looks at them."""
     needs: dict[Place, set[Need]] = {}
     for one in found:
         for (meter, (start, end)), asked in metered(billed[one.id]).items():
@@ -73,6 +75,8 @@ async def _measure(
     usages = await usage.usages(tx, places)
     grouped = [place for place in places if "group" in needs[place]]
     groups = dict(zip(grouped, await usage.groups(tx, grouped), strict=True)) if grouped else {}
+    gauges = [place for place in places if "changes" in needs[place]]
+    held = dict(zip(gauges, await levels(tx, gauges, now), strict=True))
     return {
         place: Measured(
             used.quantity,
@@ -80,6 +84,7 @@ async def _measure(
             used.versions,
             count=used.count,
             groups=tuple((one.group, one.quantity) for one in groups.get(place, ())),
+            levels=held.get(place),
         )
         for place, used in zip(places, usages, strict=True)
     }

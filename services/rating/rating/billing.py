@@ -149,7 +149,8 @@ def periods_begun(subscription: Subscription, plans: Plans, by: datetime) -> int
 
 
 def next_begin(subscription: Subscription, plans: Plans, by: datetime) -> datetime | None:
-    """When the first billing period begins that has not begun by `by`; None: none will."""
+    """When the first billing period begins that has not begun by `by`, or the running one ends, if
+    its end is what it waits for; None: neither will be."""
     for stay in stays(subscription, plans):
         if stay.start > by:
             return stay.start
@@ -161,7 +162,14 @@ def next_begin(subscription: Subscription, plans: Plans, by: datetime) -> dateti
         ):
             if period.start > by:
                 return period.start
+        if stay.plan.plan.holds_levels and stay.end is not None:
+            return stay.end
     return None
+
+
+def holds_levels(subscription: Subscription, plans: Plans) -> bool:
+    """Whether a period of it must be rated when it has ended, though nothing is used."""
+    return any(plans[key].plan.holds_levels for key in keys_of(subscription))
 
 
 def cuts_of(subscription: Subscription, stay: Stay) -> list[datetime]:

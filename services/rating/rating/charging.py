@@ -188,10 +188,7 @@ def made_from(charge: Charge) -> tuple[Price, Usage, Context] | None:
         return None
     whole_start, whole_end = map(datetime.fromisoformat, charge.evidence["period"])
     proration = Proration(charge.period_from, charge.period_to, whole_start, whole_end)
-    rolled_over = Decimal(charge.evidence.get("rolled_over", 0))
-    used = Usage()
-    if charge.meter:
-        used = Usage(charge.quantity, usage.seen_again(charge.evidence), rolled_over)
+    used = usage.used_again(charge.quantity, charge.evidence) if charge.meter else Usage()
     return price_of(charge.evidence["price"]), used, Context(charge.currency, proration)
 
 

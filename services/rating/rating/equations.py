@@ -13,7 +13,7 @@ from typing import Final
 from common.money import WIDE, exponent, plain, round_line
 from rating.exact import EXACT, Exact, minus, plus, settle, times
 from rating.price import Price
-from rating.prices.model import Step
+from rating.prices.model import Seen, Step
 from rating.proration import Proration
 from rating.rate import Context, Usage, included
 from rating.units import Change, Part, converted, modified, seen_by_model, units_of, used
@@ -35,7 +35,7 @@ def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
     with localcontext(EXACT):
         told, parts = _units(price, usage)
         steps = price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
-        told += [Equation(step.kind, _model_step(step), step.tier) for step in steps]
+        told += [Equation(step.kind, _model_step(step, usage.seen), step.tier) for step in steps]
         total: Exact = Decimal(0)
         for step in steps:
             total = plus(total, step.amount)
@@ -141,7 +141,9 @@ def _places(decimals: int) -> str:
     return "1 decimal" if decimals == 1 else f"{decimals} decimals"
 
 
-def _model_step(step: Step) -> str:
+def _model_step(step: Step, seen: Seen) -> str:
+    if step.kind == "time_weighted":
+        return _held(step, seen)
     label, colon, working = step.description.rpartition(": ")
     if step.quantity is not None and step.unit_amount is not None:
         if times(step.quantity, step.unit_amount) == step.amount:
@@ -150,6 +152,14 @@ def _model_step(step: Step) -> str:
     elif not colon:
         return f"{step.description}: {number(step.amount)} = {number(step.amount)}"
     said = f"{label}: {working}" if label else working
+    return f"{said} = {number(step.amount)}"
+
+
+def _held(step: Step, seen: Seen) -> str:
+    quantity, unit_amount = step.quantity or Decimal(0), step.unit_amount or Decimal(0)
+    said = f"{number(quantity)} unit-hours × {number(unit_amount)}"
+    if times(quantity, unit_amount) != step.amount:
+        said += f" ÷ {number(seen.hours or Decimal(1))} hours of the period"
     return f"{said} = {number(step.amount)}"
 
 

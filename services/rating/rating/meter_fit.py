@@ -1,7 +1,8 @@
 """Whether the meters that a plan names count what its models price. Pure.
 
 A model that looks at more than a quantity needs a meter that keeps it: a matrix needs its
-dimensions, and quantities that can be added up over groups; a percentage needs the sum of amounts.
+dimensions, and quantities that can be added up over groups; a percentage needs the sum of amounts;
+a time_weighted needs levels.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,13 @@ from rating.plan import Plan
 from rating.prices.fields import FieldError
 from rating.prices.matrix import Matrix
 from rating.prices.percentage import Percentage
+from rating.prices.time_weighted import TimeWeighted
 
 CODE: Final = "unfit_meter"
 ADDS_UP: Final = ("count", "sum")
 """Aggregations of which the parts add up to the whole."""
+GAUGE: Final = "latest"
+"""The aggregation of meters that report levels."""
 
 
 def placed(plan: Plan) -> Iterator[tuple[str, PlanPrice]]:
@@ -50,6 +54,12 @@ def _misfits(price: PlanPrice, meter: Meter) -> Iterator[tuple[str, str]]:
             "meter",
             f"{price.meter} is a {meter.aggregation}, which is no sum of amounts: a percentage "
             f"needs a meter of {' or '.join(ADDS_UP)}",
+        )
+    if isinstance(model, TimeWeighted) and meter.aggregation != GAUGE:
+        yield (
+            "meter",
+            f"{price.meter} is a {meter.aggregation}, which reports no level: a time_weighted "
+            f"needs a meter of {GAUGE}",
         )
     if not isinstance(model, Matrix):
         return

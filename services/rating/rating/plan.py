@@ -115,6 +115,11 @@ class Plan:
         """Whether what a period costs depends on the periods before it."""
         return bool(self.credits) or any(price.price.rollover for price in self.all_prices)
 
+    @property
+    def holds_levels(self) -> bool:
+        """Whether what a period costs is known only when it has ended, though nothing is used."""
+        return any(price.price.model.needs == "changes" for price in self.all_prices)
+
 
 def read_plan(body: Mapping[str, Any]) -> tuple[Plan, list[FieldError]]:
     """The plan that a body describes, and all that is wrong with it. Whether its meters exist is

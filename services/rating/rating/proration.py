@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from common.periods import days_between
+from rating.exact import Exact, over
+
+_HOUR: Final = Decimal(3_600_000_000)
+"""In microseconds."""
 
 
 class Misfit(ValueError):
@@ -65,6 +70,11 @@ class Proration:
         if self.granularity == "day":
             return f"{covered:,} of {whole:,} days"
         return f"{_seconds(covered)} of {_seconds(whole)} seconds"
+
+
+def hours_between(start: datetime, end: datetime) -> Exact:
+    """Elapsed hours, 0 where `end` is before `start`."""
+    return over(Decimal(max(0, _elapsed_microseconds(start, end))), _HOUR)
 
 
 def _elapsed_microseconds(start: datetime, end: datetime) -> int:

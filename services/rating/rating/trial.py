@@ -16,7 +16,7 @@ from rating.prices.dynamic import Dynamic
 from rating.prices.fields import FieldError, Fields
 from rating.prices.graduated_percentage import GraduatedPercentage
 from rating.prices.model import Seen
-from rating.proration import Misfit, Proration
+from rating.proration import Misfit, Proration, hours_between
 from rating.rate import Context, Rated, Usage, left_over, rate
 
 MAX_EVENTS = 10_000
@@ -63,7 +63,9 @@ def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
     needs = price.model.needs
     seen = Seen(
         group=fields.texts("group"),
-        hours=None if proration is None else _hours(proration.period_from, proration.period_to),
+        hours=None
+        if proration is None
+        else hours_between(proration.period_from, proration.period_to),
     )
     given = fields.raw("quantity") is not None
     quantity = fields.quantity("quantity", default=Decimal(0))
@@ -141,11 +143,6 @@ def _held(events: Sequence[Event], proration: Proration) -> Exact:
             since = max(event.at, proration.service_from)
             total += event.amount * _microseconds(since, proration.service_to)
     return over(total, Decimal(_HOUR))
-
-
-def _hours(start: datetime, end: datetime) -> Exact:
-    """Elapsed hours, 0 where `end` is before `start`."""
-    return over(Decimal(_microseconds(start, end)), Decimal(_HOUR))
 
 
 def _microseconds(start: datetime, end: datetime) -> int:

@@ -26,7 +26,7 @@ from common.stream.watermark import WatermarkTeller
 from common.usage import UsageProjection
 from rating import metrics
 from rating.assess import assess, remembers
-from rating.billing import Span, keys_of, next_begin
+from rating.billing import Span, holds_levels, keys_of, next_begin
 from rating.charging import changes, withdraw
 from rating.plan_book import PlanBook
 from rating.store import SCHEMA, charges, subscriptions, work
@@ -165,7 +165,7 @@ class RatingStage:
         found = await subscriptions.many(tx, list(due))
         plans = await state.plans.load(tx, {key for one in found for key in keys_of(one)})
         following = {one.id: next_begin(one, plans, now) for one in found}
-        spans = {one.id: _spans(due[one.id], now) for one in found}
+        spans = {one.id: _spans(due[one.id], now, holds_levels(one, plans)) for one in found}
         made = await assess(tx, self._usage, found, plans, spans, now=now, watermark=watermark)
         await work.reschedule(
             tx,
@@ -192,11 +192,13 @@ class RatingStage:
         return {charge.id: charge for charge in changed}
 
 
-def _spans(due: work.Due, now: datetime) -> list[Span] | None:
-    """Where something changed, and what has begun since the last time; None: anywhere."""
+def _spans(due: work.Due, now: datetime, ending: bool) -> list[Span] | None:
+    """Where something changed, and what has begun since the last time (`ending`: or has ended);
+    None: anywhere."""
     if due.spans is None or due.next_period_at is None:
         return due.spans
-    return [*due.spans, (due.next_period_at, now + SLOT)]
+    since = due.next_period_at - SLOT if ending else due.next_period_at
+    return [*due.spans, (since, now + SLOT)]
 
 
 def _remember_links(state: State, messages: Iterable[Message]) -> None:

@@ -94,28 +94,58 @@ class World:
     ) -> None:
         """Emit the hour that holds all of `amounts` (absolute, by instant) as the aggregator
         does; without a `version` a higher one than before."""
-        hour = min(amounts).replace(minute=0, second=0, microsecond=0)
-        assert max(amounts) < hour + timedelta(hours=1)
-        place = (tenant, meter, hour, shard, group_key(group or {}))
-        if version is None:
-            version = self.versions.get(place, 0) + 1
-        self.versions[place] = max(version, self.versions.get(place, 0))
         slots: dict[datetime, Decimal] = {}
         for at, amount in amounts.items():
             slots[slot_of(at)] = slots.get(slot_of(at), Decimal(0)) + Decimal(amount)
+        total = Aggregate(count=len(amounts), sum=sum(slots.values(), Decimal(0)))
+        values = {at: Aggregate(count=1, sum=amount) for at, amount in slots.items()}
+        place = (tenant, meter, group or {}, shard)
+        await self._emit(place, "sum", total, values, version, times)
+
+    async def report(
+        self,
+        tenant: str,
+        meter: str,
+        levels: dict[datetime, int | str],
+        *,
+        shard: int = 0,
+        group: dict[str, str] | None = None,
+    ) -> None:
+        """Emit the hour of a gauge that reported all of `levels`."""
+        values = {
+            slot_of(at): Aggregate(count=1, latest=Decimal(level), latest_at=at)
+            for at, level in sorted(levels.items())
+        }
+        total = values[max(values)]
+        await self._emit((tenant, meter, group or {}, shard), "latest", total, values)
+
+    async def _emit(
+        self,
+        place: tuple[str, str, dict[str, str], int],
+        aggregation: str,
+        total: Aggregate,
+        slots: dict[datetime, Aggregate],
+        version: int | None = None,
+        times: int = 1,
+    ) -> None:
+        tenant, meter, group, shard = place
+        hour = min(slots).replace(minute=0, second=0, microsecond=0)
+        assert max(slots) < hour + timedelta(hours=1)
+        key = (tenant, meter, hour, shard, group_key(group))
+        if version is None:
+            version = self.versions.get(key, 0) + 1
+        self.versions[key] = max(version, self.versions.get(key, 0))
         rollup = Rollup(
             tenant=tenant,
             meter=meter,
-            aggregation="sum",
+            aggregation=aggregation,
             unit="request",
-            group=group or {},
+            group=group,
             hour=hour,
             shard=shard,
             version=version,
-            value=Aggregate(count=len(amounts), sum=sum(slots.values(), Decimal(0))),
-            slots=[
-                Slot(start=at, value=Aggregate(count=1, sum=amount)) for at, amount in slots.items()
-            ],
+            value=total,
+            slots=[Slot(start=at, value=value) for at, value in slots.items()],
         )
         partition, record = rollup_record(rollup, await self.bus.partitions(ROLLUPS.name))
         await self.bus.append(ROLLUPS.name, {partition: [record] * times})

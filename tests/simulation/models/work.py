@@ -6,8 +6,7 @@ from typing import Any
 
 from common.contracts.rollups import Rollup
 from common.contracts.topics import SHARDS, shard_of
-from common.usage import HOUR
-from rating.store.work import Due
+from rating.store.work import Due, concerned
 from rating.subscription import Subscription, plan_spans
 
 MARKS = "rating.dirty_subscriptions"
@@ -30,7 +29,7 @@ async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
     used: dict[str, Span] = {}
     subscriptions = dict(tx.scan(_SUBSCRIPTIONS))
     for rollup in rollups:
-        since, until = rollup.hour, rollup.hour + HOUR
+        since, until = concerned(rollup)
         for one in subscriptions.values():
             for plan, version, start, end in plan_spans(one.timeline):
                 units = tx.read(_PLANS, (plan, version)).units

@@ -11,6 +11,7 @@ from tests.unit.rating.prices import price
 
 AMOUNTS = st.decimals(0, 10**6, places=6).map(plain)
 RATES = st.decimals(0, 2, places=6).map(plain)
+PER = st.sampled_from(["hour", "month"])
 UNITS = st.decimals("0.001", 10**6, places=3).map(plain)
 
 
@@ -32,7 +33,7 @@ def _matrix(draw: st.DrawFn) -> dict[str, Any]:
 
 
 OF_A_QUANTITY = ("flat", "unit", "graduated", "volume", "package", "dynamic")
-OF_A_METER = (*OF_A_QUANTITY, "matrix", "percentage")
+OF_A_METER = (*OF_A_QUANTITY, "matrix", "percentage", "time_weighted")
 REGIONS = ("eu", "us", "")
 
 
@@ -48,6 +49,11 @@ def random_prices(draw: st.DrawFn, models: tuple[str, ...] = OF_A_QUANTITY) -> P
             fields["unit_amount"] = draw(AMOUNTS)
         case "package":
             fields |= {"package_size": draw(UNITS), "amount": draw(AMOUNTS)}
+        case "time_weighted":
+            fields |= {
+                "unit_amount": draw(AMOUNTS),
+                "per": draw(st.sampled_from(["hour", "month"])),
+            }
         case "matrix":
             fields |= _matrix(draw)
         case "percentage":

@@ -1,8 +1,9 @@
 """Builds subscriptions and plans for tests, the way callers write them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -13,8 +14,9 @@ from rating.billing import Billed, PlanKey, PlanVersion, billing_periods, key_of
 from rating.charging import Measured, make_charges
 from rating.history import Fact, Kind
 from rating.parts.period import Held
+from rating.parts.usage import Levels
 from rating.plan import Plan, read_plan
-from rating.subscription import Subscription
+from rating.subscription import LATEST, Subscription
 from rating.variants import in_currency, with_fields
 
 FEE: dict[str, Any] = {"slug": "base", "model": "flat", "amount": "10"}
@@ -88,9 +90,11 @@ def charges(
     bodies: Mapping[str, dict[str, Any]] | dict[str, Any],
     by: datetime,
     used: Mapping[datetime, str | list[Any]] | None = None,
+    levels: Mapping[datetime, str] | None = None,
 ) -> list[Charge]:
     """All charges by `by`. `bodies`: the plan `p`, or plans by slug. `used`: by instant, what every
-    meter counts: an amount, or a list of amounts or of {group, quantity}."""
+    meter counts: an amount, or a list of amounts or of {group, quantity}.
+    `levels`: of every gauge, by the instant that it was reported."""
     by_slug: Any = {"p": bodies} if "prices" in bodies else bodies
 
     def measure(meter: str, held: Held) -> Measured:
@@ -101,9 +105,28 @@ def charges(
             for event in _events(said)
         ]
         quantity = sum((amount for _, amount in inside), Decimal(0))
-        return Measured(quantity, len(inside), count=len(inside), groups=tuple(inside))
+        return Measured(
+            quantity,
+            len(inside),
+            count=len(inside),
+            groups=tuple(inside),
+            levels=held_levels(levels or {}, held, by),
+        )
 
     return make_charges(subscribed, periods_of(subscribed, by_slug, by), measure)
+
+
+def held_levels(reports: Mapping[datetime, str], held: Held, now: datetime) -> Levels:
+    """What the store says of one group's reports, computed from one report to the
+    next."""
+    inside = [at for at in reports if held[0] <= at < held[1]]
+    until = held[1] if held[1] <= now else max(inside, default=held[0])
+    total = Decimal(0)
+    edges = [*sorted(reports), LATEST]
+    for at, following in pairwise(edges):
+        seconds = (min(following, until) - max(at, held[0])) / timedelta(seconds=1)
+        total += Decimal(reports[at]) * Decimal(max(0.0, seconds))
+    return Levels(total, until, len(inside), 1)
 
 
 def _events(said: str | list[Any]) -> list[tuple[dict[str, str], Decimal]]:

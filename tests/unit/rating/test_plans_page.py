@@ -50,4 +50,6 @@ def test_an_example_comes_out_as_the_page_says(text: str) -> None:
         instant(said["start"]), *facts, body=opening, currency=said.get("currency", "USD")
     )
     used = {instant(day): amount for day, amount in said.get("used", {}).items()}
-    assert due(charges(history, plans, instant(said["until"]), used)) == said["charges"]
+    levels = {instant(day): level for day, level in said.get("levels", {}).items()}
+    made = charges(history, plans, instant(said["until"]), used, levels)
+    assert due(made) == said["charges"]

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.equations import Equation, equations, number
+from rating.exact import over
 from rating.price import Price
 from rating.prices.model import Seen
+from rating.prices.time_weighted import TimeWeighted
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
 from tests.unit.rating.prices import price
@@ -146,7 +148,10 @@ def test_what_is_printed_recomputes_to_the_charge(
 ) -> None:
     service = Proration(JANUARY[0], JANUARY[0] + timedelta(days=days), *JANUARY)
     by_group = tuple(({"region": region}, units) for region, units in groups)
-    context, usage = Context(currency, service), Usage(quantity, Seen(count=count, groups=by_group))
+    seen = Seen(count=count, groups=by_group, hours=Decimal(744))
+    context, usage = Context(currency, service), Usage(quantity, seen)
+    if isinstance(made.model, TimeWeighted):
+        usage = Usage(over(quantity, Decimal(3600)), seen)
 
     told = equations(made, usage, context)
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.money import round_line
-from rating.plan import read_plan
 from rating.price import Price, price_of
 from rating.prices.model import Seen
 from rating.rate import Context, Usage, rate
@@ -126,15 +125,6 @@ def test_an_invalid_price_is_refused(value: dict[str, Any], path: str) -> None:
 )
 def test_the_canonical_form_reads_back(made: Price) -> None:
     assert price_of(made.fields()) == made
-
-
-@pytest.mark.parametrize("value", [MONTHLY])
-def test_a_plan_refuses_what_the_worker_cannot_price(value: dict[str, Any]) -> None:
-    body = {"name": "n", "currency": "USD", "prices": [{"slug": "a", "meter": "m", **value}]}
-    errors = read_plan(body)[1]
-    assert [(error.path, error.code) for error in errors] == [
-        ("prices[0].model", "unsupported_model")
-    ]
 
 
 @given(st.decimals(0, 10**18, places=6))

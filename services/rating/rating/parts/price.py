@@ -119,14 +119,7 @@ def _check_subject(
 ) -> None:
     """Whether the model fits what it prices."""
     model = price.model
-    if model.needs == "changes":
-        fields.refuse(
-            "model",
-            f"a plan cannot price {model.name} yet: its usage arrives without the "
-            f"{model.needs} that this model looks at",
-            "unsupported_model",
-        )
-    elif model.needs is not None and meter is None and quantity is not None:
+    if model.needs is not None and meter is None and quantity is not None:
         fields.refuse(
             "model",
             f"a price of model {model.name} is of the usage of a meter, not of a quantity",

@@ -6,11 +6,12 @@ each part of a period is rated by itself, from its own usage.
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any
 
 from common.money import plain
-from rating.exact import EXACT, ending
+from rating.exact import EXACT, Exact, ending, over
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
@@ -18,23 +19,37 @@ from rating.parts.window import instant
 from rating.prices.matrix import Matrix
 from rating.prices.model import GroupUsage, Seen
 from rating.prices.percentage import Percentage
-from rating.proration import Proration
+from rating.prices.time_weighted import TimeWeighted
+from rating.proration import Proration, hours_between
 from rating.rate import Context, Usage, left_over, rate
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How long the levels of a gauge were held in a span, over all groups: `unit_seconds`, until
+    `until` (None: there has never been one). `reports`: how many were read in the span."""
+
+    unit_seconds: Decimal
+    until: datetime | None
+    reports: int
+    groups: int
 
 
 @dataclass(frozen=True)
 class Measured:
     """A span's usage of one meter. `versions`: the highest rollup version by shard; `rows`: how
     many hours and slots were read. Both identify what was seen. `count`: of events. `groups`: the
-    quantity by group, where a price asks for it."""
+    quantity by group, `levels`: of a gauge, where a price asks for them."""
 
     quantity: Decimal
     rows: int
     versions: Mapping[int, int] = field(default_factory=dict)
     count: int = 0
     groups: tuple[GroupUsage, ...] = ()
+    levels: Levels | None = None
 
 
+NO_LEVELS = Levels(Decimal(0), None, 0, 0)
 NOTHING = Measured(Decimal(0), 0, {})
 
 Measure = Callable[[str, Held], Measured]
@@ -57,8 +72,9 @@ def asked(
         measured = measure(meter, (start, end))
         proration = Proration(start, end, period.whole_start, period.whole_end)
         context = Context(billing.currency, proration)
-        seen = _seen(price, measured)
-        used = Usage(measured.quantity, seen, rolled.get(price.slug, Decimal(0)))
+        kept = _evidence(price, measured)
+        whole = period.whole_start, period.whole_end
+        used = _usage(measured.quantity, kept, whole, rolled.get(price.slug, Decimal(0)))
         rated = rate(price.price, used, context).settled()
         carried = {"rolled_over": plain(used.rolled_over)} if price.price.rollover else {}
         left = left_over(price.price, used)
@@ -72,16 +88,16 @@ def asked(
                 start=start,
                 end=end,
                 due_at=period.end,
-                quantity=measured.quantity,
+                quantity=ending(used.quantity),
                 amount=rated.amount,
                 lines=rated.lines,
                 meter=meter,
-                unit=unit,
+                unit=f"{unit or 'unit'}-hours" if "levels" in kept else unit,
                 evidence={
                     "price": price.price.fields(),
                     "period": [instant(period.whole_start), instant(period.whole_end)],
                     **carried,
-                    **_evidence(seen),
+                    **kept,
                     "meter": meter,
                     "hours": [instant(start), instant(end)],
                     "rollup_rows": measured.rows,
@@ -92,33 +108,54 @@ def asked(
     return made
 
 
-def seen_again(evidence: Mapping[str, Any]) -> Seen:
-    """What the model looked at beside the quantity, as a charge's evidence says it."""
-    cells = evidence.get("cells")
+def used_again(quantity: Decimal, evidence: Mapping[str, Any]) -> Usage:
+    """What was rated, as a charge of that quantity says it by its evidence."""
+    start, end = map(datetime.fromisoformat, evidence["period"])
+    return _usage(quantity, evidence, (start, end), Decimal(evidence.get("rolled_over", 0)))
+
+
+def _usage(
+    quantity: Exact, evidence: Mapping[str, Any], whole: Held, rolled_over: Decimal
+) -> Usage:
+    """`whole`: the whole period, of which a price per month is a part."""
+    cells, levels = evidence.get("cells"), evidence.get("levels")
     groups = None
     if cells is not None:
         groups = tuple((cell["group"], Decimal(cell["quantity"])) for cell in cells)
-    return Seen(count=evidence.get("events"), groups=groups)
+    if levels is None:
+        return Usage(quantity, Seen(count=evidence.get("events"), groups=groups), rolled_over)
+    unit_hours = over(Decimal(levels["unit_seconds"]), Decimal(3600))
+    return Usage(unit_hours, Seen(hours=hours_between(*whole)), rolled_over)
 
 
-def _seen(price: PlanPrice, measured: Measured) -> Seen:
+def _evidence(price: PlanPrice, measured: Measured) -> dict[str, Any]:
+    """What the model looks at beside the quantity: of a matrix, the quantities by cell (groups may
+    be very many, cells are not); of a percentage, how many events there were; of a time_weighted,
+    how long levels were held."""
     match price.price.model:
         case Matrix() as matrix:
             with localcontext(EXACT):
-                return Seen(groups=matrix.gathered(measured.groups))
+                cells = matrix.gathered(measured.groups)
+            return {
+                "cells": [
+                    {
+                        "group": None if group is None else dict(group),
+                        "quantity": plain(ending(quantity)),
+                    }
+                    for group, quantity in cells
+                ]
+            }
         case Percentage():
-            return Seen(count=measured.count)
+            return {"events": measured.count}
+        case TimeWeighted():
+            levels = measured.levels or NO_LEVELS
+            return {
+                "levels": {
+                    "unit_seconds": plain(levels.unit_seconds),
+                    "until": None if levels.until is None else instant(levels.until),
+                    "reports": levels.reports,
+                    "groups": levels.groups,
+                }
+            }
         case _:
-            return Seen()
-
-
-def _evidence(seen: Seen) -> dict[str, Any]:
-    """Of a matrix, the quantities by cell: groups may be very many, cells are not. Of a
-    percentage, how many events there were."""
-    made: dict[str, Any] = {} if seen.count is None else {"events": seen.count}
-    if seen.groups is not None:
-        made["cells"] = [
-            {"group": None if group is None else dict(group), "quantity": plain(ending(quantity))}
-            for group, quantity in seen.groups
-        ]
-    return made
+            return {}

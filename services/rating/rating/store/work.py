@@ -8,6 +8,7 @@ import msgspec
 
 from common.contracts.rollups import Rollup
 from common.usage import HOUR
+from rating.subscription import LATEST
 
 
 class Due(msgspec.Struct, kw_only=True):
@@ -18,14 +19,20 @@ class Due(msgspec.Struct, kw_only=True):
     next_period_at: datetime | None = None
 
 
+def concerned(rollup: Rollup) -> tuple[datetime, datetime]:
+    """The time of which a rollup tells: its hour, and of a gauge all that follows, for a level is
+    held until the next one."""
+    return rollup.hour, LATEST if rollup.aggregation == "latest" else rollup.hour + HOUR
+
+
 async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
     """Mark the subscriptions that the rollups' tenants have, had or will have on those meters."""
-    hours: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
     for rollup in rollups:
-        key = (rollup.tenant, rollup.meter)
-        first, last = hours.get(key, (rollup.hour, rollup.hour))
-        hours[key] = (min(first, rollup.hour), max(last, rollup.hour))
-    if not hours:
+        key, (since, until) = (rollup.tenant, rollup.meter), concerned(rollup)
+        first, last = spans.get(key, (since, until))
+        spans[key] = (min(first, since), max(last, until))
+    if not spans:
         return
     await tx.execute(
         """
@@ -43,10 +50,10 @@ async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
          AND published.units ? used.meter
         GROUP BY held.subscription, held.shard
         """,
-        [tenant for tenant, _ in hours],
-        [meter for _, meter in hours],
-        [first for first, _ in hours.values()],
-        [last + HOUR for _, last in hours.values()],
+        [tenant for tenant, _ in spans],
+        [meter for _, meter in spans],
+        [since for since, _ in spans.values()],
+        [until for _, until in spans.values()],
     )
 
 

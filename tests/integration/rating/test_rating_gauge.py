@@ -1,0 +1,114 @@
+"""A plan with a gauge: levels are held across hours, periods and silence."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.rating.world import World, amounts, charges_of, refused
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.servers
+SEPTEMBER, OCTOBER = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+NOVEMBER, DECEMBER = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+VOLUMES = {
+    "slug": "volumes",
+    "meter": "stored",
+    "model": "time_weighted",
+    "unit_amount": "1",
+    "per": "month",
+}
+
+
+@pytest.fixture
+async def client(world: World) -> httpx.AsyncClient:
+    """acme holds 100 from 16 September on, and 200 from noon of 16 October on: the middle of each
+    month. It is 2 November."""
+    world.now = NOVEMBER + timedelta(days=1)
+    client = await world.start()
+    await world.add_meter("stored", unit="GB", aggregation="latest", group_by={"disk": "disk"})
+    await world.plan(client, "standard", VOLUMES)
+    await world.tenant(client, "acme")
+    await world.subscribe(client, "acme", "standard", SEPTEMBER)
+    await world.report("acme", "stored", {SEPTEMBER + timedelta(days=15): 100})
+    await world.report("acme", "stored", {OCTOBER + timedelta(days=15.5): 200}, shard=1)
+    await charged(client, "50", "150", "0")
+    return client
+
+
+async def charged(client: httpx.AsyncClient, *expected: str) -> None:
+    """Wait for the amounts of September and the months after it."""
+
+    async def rated() -> bool:
+        found = await amounts(client, "acme")
+        assert found == {
+            f"volumes 2026-{month:02}-01T00:00": amount
+            for month, amount in enumerate(expected, start=9)
+        }
+        return True
+
+    await eventually(rated, timeout=20)
+
+
+async def test_a_charge_says_how_long_levels_were_held(client: httpx.AsyncClient) -> None:
+    [charge] = [
+        one for one in await charges_of(client, "acme") if one["from"] == "2026-10-01T00:00:00Z"
+    ]
+    assert (charge["quantity"], charge["unit"]) == ("111600", "GB-hours")
+    assert charge["evidence"]["levels"] == {
+        "unit_seconds": "401760000",
+        "until": "2026-11-01T00:00:00Z",
+        "reports": 1,
+        "groups": 1,
+    }
+    found = (await client.get(f"/v1/charges/{charge['id']}/explain")).json()
+    assert [step["text"] for step in found["steps"]] == [
+        "111,600 unit-hours × 1 ÷ 744 hours of the period = 150",
+        "USD: 150, rounded half away from zero to 2 decimals = 150",
+    ]
+    assert (found["recomputes"], found["usage"]["is_current"]) == (True, True)
+
+
+async def test_a_period_is_rated_at_its_end_though_nothing_is_reported(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.now = DECEMBER
+    await charged(client, "50", "150", "200", "0")
+    [one] = (await client.get("/v1/subscriptions", params={"tenant": "acme"})).json()["items"]
+    world.now = DECEMBER + timedelta(days=1)
+    answer = await client.post(
+        f"/v1/subscriptions/{one['id']}/end", json={"at": "2026-12-16T12:00:00Z"}
+    )
+    assert answer.status_code == 200, answer.text
+    world.now = DECEMBER + timedelta(days=16)
+    await charged(client, "50", "150", "200", "100")
+
+
+async def test_a_late_report_changes_all_that_follow(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.now = DECEMBER
+    await charged(client, "50", "150", "200", "0")
+    await world.report("acme", "stored", {SEPTEMBER + timedelta(days=15): 10}, group={"disk": "b"})
+    await charged(client, "55", "160", "210", "0")
+
+
+async def test_a_draft_prices_the_same_levels(client: httpx.AsyncClient) -> None:
+    draft = {"name": "D", "currency": "USD", "prices": [VOLUMES | {"unit_amount": "2"}]}
+    span = {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}
+    body: dict[str, Any] = {"replaces": "standard", "plan": draft, **span}
+    [outcome] = (await client.post("/v1/simulations", json=body)).json()["tenants"]
+    assert (outcome["now"], outcome["then"]) == ("150", "300")
+
+
+async def test_a_meter_that_reports_no_levels(client: httpx.AsyncClient, world: World) -> None:
+    await world.add_meter("requests")
+    body = {"name": "B", "currency": "USD", "prices": [VOLUMES | {"meter": "requests"}]}
+
+    async def known() -> httpx.Response | None:
+        answer = await client.put("/v1/plans/bad", json=body)
+        return None if answer.status_code == 503 else answer
+
+    problem = refused(await eventually(known), 422, "unfit_meter")
+    assert problem["errors"][0]["path"] == "body.prices[0].meter"
