@@ -402,7 +402,8 @@ class UsageProjection:
         return [Decimal(row["members"]) for row in rows]
 
     async def prune_slots(self, connection: Any, before: datetime) -> None:
-        """Forget slots (not members) before `before`; hours stay."""
+        """Forget slots (not members) before `before`; hours stay. How long a gauge held its levels
+        before then cannot be told any more: hours keep only their last one."""
         await connection.execute(
             f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
         )

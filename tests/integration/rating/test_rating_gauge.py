@@ -81,6 +81,12 @@ async def test_a_period_is_rated_at_its_end_though_nothing_is_reported(
         f"/v1/subscriptions/{one['id']}/end", json={"at": "2026-12-16T12:00:00Z"}
     )
     assert answer.status_code == 200, answer.text
+
+    async def shortened() -> bool:
+        assert (await charges_of(client, "acme"))[-1]["to"] == "2026-12-16T12:00:00Z"
+        return True
+
+    await eventually(shortened)
     world.now = DECEMBER + timedelta(days=16)
     await charged(client, "50", "150", "200", "100")
 
