@@ -47,6 +47,7 @@ addopts = "--import-mode=importlib -p no:cacheprovider"
 source_paths = ["rating", "common"]
 only_mutate = {list(MUTATED)}
 also_copy = ["docs"]
+timeout_multiplier = 5
 pytest_add_cli_args_test_selection = ["tests"]
 """
 CONFTEST: Final = '''"""Fewer examples: each mutant runs them again."""

@@ -95,6 +95,13 @@ def test_what_a_minimum_lacks_is_the_first_cells() -> None:
     ]
 
 
+def test_a_single_cell_is_not_named_where_nothing_is_taken_across_cells() -> None:
+    assert lines(used(eu="3"), included="1", minimum_quantity="2") == [
+        ("1 of 1 included units", Decimal(0)),
+        ("region eu: 2 × 2", Decimal(4)),
+    ]
+
+
 def test_money_is_bounded_on_the_sum() -> None:
     made = rated(used(eu="10", us="4"), discount={"percent": "50"}, maximum="18")
     assert [line.amount for line in made.lines] == [20, 20, -20, -2]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.price import price_of
-from rating.rate import Context, Usage, rate
+from rating.rate import Context, Usage, left_over, rate
 from tests.unit.rating.prices import costs, price, rated, read
 
 UNIT: dict[str, Any] = {"model": "unit", "unit_amount": "10"}
@@ -53,6 +53,12 @@ def test_left_over_units_are_included_up_to_a_cap() -> None:
     made = price(**UNIT, included="10", rollover={"cap": "5"})
     result = rate(made, Usage(Decimal(20), rolled_over=Decimal(8)), Context("USD"))
     assert result.amount == 50
+
+
+def test_left_over_units_may_be_longer_than_the_context_of_the_thread() -> None:
+    digits = "12345678901234567890.123456789012345678"
+    left = left_over(price(**UNIT, included=digits, rollover={}), Usage(Decimal("0.5")))
+    assert str(left) == "12345678901234567889.623456789012345678"
 
 
 @pytest.mark.parametrize(
