@@ -140,7 +140,8 @@ class Recurrence:
         if self.unit == "hour":
             return self._hours_base + index * timedelta(hours=self.count)
         if self.unit == "month":
-            day = anchor(*_shift(0, 1, self._first_month + index * self.count), self._day)
+            year, month = divmod(self._first_month + index * self.count, 12)
+            day = anchor(year, month + 1, self._day)
         else:
             day = self._first_day + timedelta(days=index * self.count * self._unit_days)
         if self._local is None:
@@ -201,7 +202,7 @@ def periods(
     They tile [`start`, `end`): periods of the recurrence cut at `start`, at `end` and at every
     cut. With `since`, those that end by then are left out.
     """
-    edges = sorted(cut for cut in cuts if cut > start and (end is None or cut < end))
+    edges = list(cuts)
     at = start
     if since is not None and end is not None and since >= end:
         return
@@ -223,8 +224,3 @@ def periods(
 def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
     """How far local time is ahead of UTC."""
     return instant.astimezone(zone).utcoffset() or timedelta()
-
-
-def _shift(year: int, month: int, months: int) -> tuple[int, int]:
-    index = year * 12 + month - 1 + months
-    return index // 12, index % 12 + 1

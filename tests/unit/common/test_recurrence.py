@@ -163,3 +163,18 @@ def test_a_period_that_ends_where_one_begins_to_read_is_left_out() -> None:
     january = Recurrence("month", 1, "UTC")
     found = periods(january, start=start, end=end, until=end, cuts=[cut], since=cut)
     assert [period.start for period in found] == [cut]
+
+
+def test_nothing_is_left_of_a_service_that_ends_where_one_begins_to_read() -> None:
+    start, end = utc(2026, 1, 10), utc(2026, 1, 20)
+    january = Recurrence("month", 1, "UTC")
+    assert list(periods(january, start=start, end=end, until=utc(2026, 3, 1), since=end)) == []
+
+
+def test_only_cuts_inside_of_the_service_cut() -> None:
+    start, end = utc(2026, 1, 10), utc(2026, 1, 20)
+    cuts = [end, utc(2026, 1, 25), utc(2026, 1, 15), start, utc(2026, 1, 12), utc(2026, 1, 1)]
+    january = Recurrence("month", 1, "UTC")
+    found = list(periods(january, start=start, end=end, until=end, cuts=cuts))
+    assert [period.start.day for period in found] == [10, 12, 15]
+    assert found[-1].end == end
