@@ -50,11 +50,12 @@ also_copy = ["docs"]
 timeout_multiplier = 5
 pytest_add_cli_args_test_selection = ["tests"]
 """
-CONFTEST: Final = '''"""Fewer examples: each mutant runs them again."""
+CONFTEST: Final = '''"""Fewer examples: each mutant runs them again, and nothing is remembered."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from common.periods import _edge_of
 from tests.unit.rating import test_rating_oracle
 
 test_rating_oracle.CASES = 1000
@@ -67,6 +68,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items
         if "tile_the_years" not in item.name or item.name.endswith(TILES)
     ]
+
+
+@pytest.fixture(autouse=True)
+def edges_are_worked_out_anew() -> None:
+    _edge_of.cache_clear()
 
 
 settings.register_profile(
