@@ -138,7 +138,8 @@ def _units(price: Price, usage: Usage) -> tuple[list[Step], list[Part]]:
             said = f"{shown(max(Decimal(0), was.units))} {done} = {shown(part.units)}"
             steps.append(_note("conversion", part.name, said, part.units))
     parts, changes = modified(price, parts, included(price, usage))
-    return [*steps, *map(_change, changes)], parts
+    steps += map(_change, changes)
+    return steps, parts
 
 
 def _change(change: Change) -> Step:

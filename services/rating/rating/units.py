@@ -7,10 +7,12 @@ minimum quantity lacks are the first cell's. Any other price is one part of all 
 in the context `rating.exact.EXACT`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TypeAlias
+
+import msgspec
 
 from rating.exact import Exact, minus, plus
 from rating.price import Price
@@ -18,8 +20,7 @@ from rating.prices.matrix import Matrix
 from rating.prices.model import Group, GroupUsage, Seen
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Units that are priced alike. `name`: of the cell, empty where there is only one part."""
 
     name: str
@@ -27,8 +28,7 @@ class Part:
     units: Exact
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What a modifier (`kind`) made of a part's units. `given`: how many units it had to take, or
     the least that all parts must have together."""
 
@@ -55,9 +55,10 @@ def used(price: Price, quantity: Exact, seen: Seen) -> list[Part]:
 
 def converted(price: Price, parts: Iterable[Part]) -> list[Part]:
     """In the unit that is priced; what is below zero is nothing."""
-    conversion = price.conversion
-    convert: Callable[[Exact], Exact] = conversion.apply if conversion else lambda units: units
-    return [replace(part, units=convert(max(Decimal(0), part.units))) for part in parts]
+    if price.conversion is None:
+        return [part if part.units >= 0 else _with(part, Decimal(0)) for part in parts]
+    convert = price.conversion.apply
+    return [_with(part, convert(max(Decimal(0), part.units))) for part in parts]
 
 
 def modified(price: Price, parts: Iterable[Part], included: Exact) -> Taking:
@@ -74,7 +75,7 @@ def modified(price: Price, parts: Iterable[Part], included: Exact) -> Taking:
         missing = minus(price.minimum_quantity, units_of(kept))
         if missing > 0:
             first = kept[0]
-            kept[0] = replace(first, units=plus(first.units, missing))
+            kept[0] = _with(first, plus(first.units, missing))
             changes.append(
                 Change(
                     "minimum_quantity",
@@ -87,10 +88,10 @@ def modified(price: Price, parts: Iterable[Part], included: Exact) -> Taking:
     return kept, changes
 
 
-def units_of(parts: Iterable[Part]) -> Exact:
+def units_of(parts: Sequence[Part]) -> Exact:
     """The units of all parts."""
-    found: Exact = Decimal(0)
-    for part in parts:
+    found = parts[0].units
+    for part in parts[1:]:
         found = plus(found, part.units)
     return found
 
@@ -103,6 +104,10 @@ def seen_by_model(parts: Iterable[Part], seen: Seen) -> Seen:
     return replace(seen, groups=groups)
 
 
+def _with(part: Part, units: Exact) -> Part:
+    return Part(part.name, part.group, units)
+
+
 def _taken(kind: str, parts: Iterable[Part], units: Exact) -> Taking:
     """`units` less, from the first part on; a part that loses nothing is not worth a word, unless
     it is the only one."""
@@ -112,6 +117,6 @@ def _taken(kind: str, parts: Iterable[Part], units: Exact) -> Taking:
         after = minus(part.units, less)
         if less or not part.name:
             changes.append(Change(kind, part.name, part.units, units, after))
-        kept.append(replace(part, units=after))
+        kept.append(_with(part, after))
         units = minus(units, less)
     return kept, changes

@@ -78,8 +78,9 @@ class Matrix:
         return tuple(found)
 
     def lines(self, quantity: Exact, seen: Seen) -> Sequence[Step]:
-        groups = ((seen.group, quantity),) if seen.groups is None else seen.groups
-        return [self._line(group, units) for group, units in self.gathered(groups)]
+        if seen.groups is None:
+            return [self._line(seen.group, quantity)]
+        return [self._line(group, units) for group, units in self.gathered(seen.groups)]
 
     def called(self, group: Group | None) -> str:
         """What lines call the cell that a group falls into: by its values."""
