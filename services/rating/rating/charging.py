@@ -6,7 +6,7 @@ would say so far), coupons, and last prepaid credits, which pay what is left.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from common.contracts.charges import Charge, ChargeLine
 from common.money import round_line
 from rating.billing import Billed, PlanVersion
+from rating.exact import EXACT
 from rating.history import Fact
 from rating.parts import commitment, coupon, credits, fee, one_off, seats, trial, usage
 from rating.parts.coupon import Coupon, read_coupon
@@ -69,6 +70,16 @@ def make_charges(
     Where a plan remembers earlier periods, `billed` must hold all periods from the first one on.
     A charge is closed when everything received before it is due is in it: `watermark` has passed.
     """
+    with localcontext(EXACT):
+        return _made(subscription, billed, measure, watermark)
+
+
+def _made(
+    subscription: Subscription,
+    billed: Sequence[Billed],
+    measure: Measure,
+    watermark: datetime | None,
+) -> list[Charge]:
     left: dict[tuple[str, datetime], Decimal] = {}
     balances: dict[tuple[str, str], Balance] = {}
     rolled: dict[str, dict[str, Decimal]] = {}

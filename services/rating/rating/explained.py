@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from common.usage import Usage as Used
 from common.usage import UsageRow
 from rating.charging import added, made_from
 from rating.equations import Equation, equations, number, rounding
+from rating.exact import EXACT
 from rating.rate import rate
 from rating.schemas import ChargeOut
 
@@ -77,7 +78,10 @@ def explain(
 ) -> ExplainedOut:
     """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `rows`: a page
     of what that was read from; `following`: the cursor of the next page."""
-    steps, recomputed = _steps(charge)
+    with localcontext(EXACT):
+        steps, recomputed = _steps(charge)
+        rounded = round_line(recomputed, charge.currency)
+        residual = recomputed - rounded
     usage_out = None
     if charge.meter is not None and now is not None:
         seen = charge.evidence.get("rollup_versions", {})
@@ -95,8 +99,8 @@ def explain(
         price=charge.evidence.get("price", {}),
         steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in steps],
         exact=plain(recomputed),
-        rounded=format(round_line(recomputed, charge.currency), "f"),
-        residual=plain(recomputed - round_line(recomputed, charge.currency)),
+        rounded=format(rounded, "f"),
+        residual=plain(residual),
         recomputes=recomputed == charge.amount,
     )
 

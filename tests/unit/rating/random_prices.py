@@ -15,10 +15,10 @@ PER = st.sampled_from(["hour", "month"])
 UNITS = st.decimals("0.001", 10**6, places=3).map(plain)
 
 
-def _tiers(draw: st.DrawFn) -> list[dict[str, Any]]:
+def _tiers(draw: st.DrawFn, amount: str = "unit_amount") -> list[dict[str, Any]]:
     ends = sorted(draw(st.sets(st.decimals("0.01", 10**9, places=2), max_size=4)))
     return [
-        {"up_to": end, "unit_amount": draw(AMOUNTS), "flat_amount": draw(AMOUNTS)}
+        {"up_to": end, amount: draw(AMOUNTS), "flat_amount": draw(AMOUNTS)}
         for end in [*map(plain, ends), None]
     ]
 
@@ -32,7 +32,15 @@ def _matrix(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-OF_A_QUANTITY = ("flat", "unit", "graduated", "volume", "package", "dynamic")
+OF_A_QUANTITY = (
+    "flat",
+    "unit",
+    "graduated",
+    "volume",
+    "package",
+    "dynamic",
+    "graduated_percentage",
+)
 OF_A_METER = (*OF_A_QUANTITY, "matrix", "percentage", "time_weighted")
 REGIONS = ("eu", "us", "")
 
@@ -49,6 +57,8 @@ def random_prices(draw: st.DrawFn, models: tuple[str, ...] = OF_A_QUANTITY) -> P
             fields["unit_amount"] = draw(AMOUNTS)
         case "package":
             fields |= {"package_size": draw(UNITS), "amount": draw(AMOUNTS)}
+        case "graduated_percentage":
+            fields["tiers"] = _tiers(draw, "rate")
         case "time_weighted":
             fields |= {
                 "unit_amount": draw(AMOUNTS),
