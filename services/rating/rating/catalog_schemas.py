@@ -25,11 +25,21 @@ class CatalogPlan(BaseModel):
         return dict(self.model_extra or {})
 
 
+class ToldMeter(Strict):
+    """Of a meter that is about to be defined: what decides how it can be priced."""
+
+    aggregation: str = Field(max_length=100)
+    group_by: dict[str, str] = {}
+    unit: str = ""
+
+
 class CatalogIn(Strict):
     revision: int | None = Field(None, ge=0, strict=True)
     plans: list[CatalogPlan] = Field(max_length=10_000)
-    meters: dict[str, str] = Field(
-        default={}, description="Units of meters that are about to be defined, by slug."
+    meters: dict[str, str | ToldMeter] = Field(
+        default={},
+        description="Meters that are about to be defined, by slug: what they will be, or only "
+        "their unit.",
     )
     reason: str = Field("", max_length=500, description="Kept with the revision.")
     by: str = Field("", max_length=200, description="Kept with the revision.")

@@ -123,3 +123,30 @@ async def test_a_meter_without_a_dimension_of_the_price(client: httpx.AsyncClien
     problem = refused(await client.post("/v1/catalog", json=catalog), 422, "unfit_meter")
     assert problem["errors"][0]["path"] == "body.plans[0].prices[0].dimensions"
     refused(await client.get("/v1/plans/bad"), 404, "unknown_plan")
+
+
+async def test_a_meter_that_is_about_to_be_is_what_the_catalog_tells(
+    client: httpx.AsyncClient,
+) -> None:
+    body = {"plans": [{"slug": "p", "name": "P", "currency": "USD", "prices": [matrix("3")]}]}
+    for told, status in (
+        ({"aggregation": "sum", "group_by": {"region": "region"}, "unit": "B"}, 200),
+        ("B", 200),
+        ({"aggregation": "sum", "group_by": {"zone": "zone"}}, 422),
+        ({"aggregation": "max", "group_by": {"region": "region"}}, 422),
+    ):
+        asked = body | {"meters": {"bytes": told}}
+        answer = await client.post("/v1/catalog", params={"dry_run": True}, json=asked)
+        assert answer.status_code == status, answer.text
+
+
+async def test_an_override_looks_at_nothing_that_the_meter_lacks(
+    client: httpx.AsyncClient,
+) -> None:
+    [one] = (await client.get("/v1/subscriptions", params={"tenant": "acme"})).json()["items"]
+    cells = [{"group": {"tier": "hot"}, "unit_amount": "1"}]
+    fields = {"dimensions": ["tier"], "cells": cells}
+    change = {"type": "override", "price": "traffic", "fields": fields}
+    answer = await client.post(f"/v1/subscriptions/{one['id']}/changes", json=change)
+    problem = refused(answer, 422, "unfit_meter")
+    assert problem["errors"][0]["path"] == "body.fields (prices[0].dimensions)"

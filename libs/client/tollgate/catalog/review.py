@@ -55,7 +55,9 @@ class Review:
 def review(client: Client, catalog: Catalog, state: State) -> Review:
     """Compare, and ask each service whether it would take its part. Nothing is changed."""
     made = Review(state.revision)
-    units = {item.name: str(item.body.get("unit") or "") for item in catalog["meters"]}
+    told_meters: dict[str, Any] = {
+        item.name: str(item.body.get("unit") or "") for item in catalog["meters"]
+    }
     for item in catalog["meters"]:
         with _noting(made, item) as asked:
             told = client.perform(
@@ -63,12 +65,13 @@ def review(client: Client, catalog: Catalog, state: State) -> Review:
             )
             asked.after = canonical("meters", told)
         if asked.after:
+            told_meters[item.name] = _priced(asked.after)
             affected = _pricing(item.name, state, catalog)
             made.changes.append(_change(item, state.meters.get(item.name), asked.after, affected))
-    made.changes.extend(_plans(client, catalog["plans"], units, made))
+    made.changes.extend(_plans(client, catalog["plans"], told_meters, made))
     for item in catalog["rules"]:
         with _noting(made, item) as asked:
-            assume = item.body.get("meter") in units
+            assume = item.body.get("meter") in told_meters
             told = client.perform(
                 calls.throttler.put_rule_body(
                     item.name, item.body, dry_run=True, assume_meter=assume
@@ -82,6 +85,11 @@ def review(client: Client, catalog: Catalog, state: State) -> Review:
         named = {item.name for item in catalog[kind]}
         made.only_there.extend((kind, name) for name in sorted(held) if name not in named)
     return made
+
+
+def _priced(meter: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a meter decides how it can be priced."""
+    return {name: meter[name] for name in ("aggregation", "group_by", "unit") if name in meter}
 
 
 def plans_body(items: list[Item]) -> list[dict[str, Any]]:
@@ -112,12 +120,12 @@ class _noting:
 
 
 def _plans(
-    client: Client, items: list[Item], units: Mapping[str, str], made: Review
+    client: Client, items: list[Item], meters: Mapping[str, Any], made: Review
 ) -> Iterator[Change]:
     """All plans in one question: what is wrong with any of them is told at once."""
     if not items:
         return
-    call = calls.rating.publish(plans_body(items), meters=units, dry_run=True)
+    call = calls.rating.publish(plans_body(items), meters=meters, dry_run=True)
     try:
         told = client.perform(call)
     except ProblemError as error:

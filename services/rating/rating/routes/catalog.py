@@ -8,7 +8,14 @@ from common.auth import scope
 from common.contracts.meters import Meter
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
-from rating.catalog_schemas import CatalogIn, CatalogOut, CatalogPlan, PublishedOut, RevisionList
+from rating.catalog_schemas import (
+    CatalogIn,
+    CatalogOut,
+    CatalogPlan,
+    PublishedOut,
+    RevisionList,
+    ToldMeter,
+)
 from rating.errors import CATALOG_CHANGED, UNKNOWN_METER, refuse
 from rating.meter_fit import misfits
 from rating.plan import Plan, read_plan
@@ -94,7 +101,8 @@ async def _wanted(body: CatalogIn, request: Request) -> list[Wanted]:
         for error in misfits(plan, meters)
     ]
     refuse(misfitting, "body.")
-    units = {slug: meter.unit for slug, meter in meters.items()} | body.meters
+    units = {slug: meter.unit for slug, meter in meters.items()}
+    units |= {slug: told for slug, told in body.meters.items() if isinstance(told, str)}
     return [
         Wanted(one.slug, one.body, plan, {slug: units[slug] for slug in sorted(plan.meters)})
         for one, plan in read
@@ -102,11 +110,19 @@ async def _wanted(body: CatalogIn, request: Request) -> list[Wanted]:
 
 
 async def _meters(body: CatalogIn, wanted: list[Plan], request: Request) -> dict[str, Meter]:
-    """The meters that there are; of those that the caller is about to define only units are
-    known."""
+    """The meters that there are or are about to be, but for those of which only units are told."""
     named = sorted({slug for plan in wanted for slug in plan.meters} - body.meters.keys())
     asked = {slug: await request.app.state.meters.find(slug) for slug in named}
     found = {slug: meter for slug, meter in asked.items() if meter is not None}
+    for slug, told in body.meters.items():
+        if isinstance(told, ToldMeter):
+            found[slug] = Meter(
+                slug=slug,
+                event_type="",
+                aggregation=told.aggregation,
+                group_by=told.group_by,
+                unit=told.unit,
+            )
     errors = [
         {"path": f"body.plans[{place}]", "message": f"there is no meter {slug}"}
         for place, plan in enumerate(wanted)

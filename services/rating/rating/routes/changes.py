@@ -1,5 +1,6 @@
 """Changes of a subscription, with a preview of what they would do, and its history."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, cast
@@ -23,8 +24,10 @@ from rating.changes import (
     require_possible,
     running_period_end,
 )
-from rating.errors import INVALID_PRICE
+from rating.errors import INVALID_PRICE, UNFIT_METER
 from rating.history import Fact, Kind
+from rating.meter_fit import misfits
+from rating.plan import Plan
 from rating.plan_book import NoVariant
 from rating.rerating import repriced
 from rating.routes.subscriptions import Id, answer, found, locked, plan_for, require_free
@@ -98,6 +101,8 @@ async def _change(
             {"path": f"body.fields ({one.path})", "message": one.message} for one in error.errors
         ]
         raise ApiError(INVALID_PRICE, str(error), errors=paths) from None
+    if body.type == "override":
+        _require_fit(request, [plans[key].plan for key in keys_of(after) - keys_of(subscription)])
     for plan in {span[0] for span in plan_spans(after.timeline)}:
         wanted = [
             (start, end) for held, _, start, end in plan_spans(after.timeline) if held == plan
@@ -117,6 +122,18 @@ async def _change(
         await subscriptions.record(tx, after, [fact])
         await tenants.touch(tx, after.tenant)
     return shown.model_dump(mode="json", by_alias=True)
+
+
+def _require_fit(request: Request, wanted: Iterable[Plan]) -> None:
+    """Raises `ApiError` where an override's model looks at what a known meter does not keep."""
+    definition = request.app.state.meters.definition
+    for plan in wanted:
+        meters = {slug: meter for slug in plan.meters if (meter := definition(slug)) is not None}
+        if errors := misfits(plan, meters):
+            paths = [
+                {"path": f"body.fields ({one.path})", "message": one.message} for one in errors
+            ]
+            raise ApiError(UNFIT_METER, errors[0].message, errors=paths)
 
 
 async def _fact(
