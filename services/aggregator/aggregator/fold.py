@@ -17,7 +17,6 @@ from common.contracts.events import CloudEvent
 
 SLOT_MS: Final = 10_000
 HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 86_400_000
 
 
 class SeriesKey(NamedTuple):

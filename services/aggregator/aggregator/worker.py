@@ -7,6 +7,7 @@ than the last version where a backfill changes rows while nothing new comes in. 
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aggregator import metrics
@@ -26,6 +27,7 @@ from common.telemetry import LINKS_MAX, TRACEPARENT, span, traceparent_headers
 log = logging.getLogger(__name__)
 
 SERIES_CACHED_MAX = 200_000
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -36,6 +38,7 @@ class ShardState:
     version          of the last change; stored_versions is what the database has.
     emitted_version  published up to here.
     changes          what was written after it.
+    newest_hours     by series, the newest hour written since the claim: those before are folded.
     """
 
     next_offset: int
@@ -47,6 +50,7 @@ class ShardState:
     plan: Plan = field(default_factory=dict)
     meters: dict[str, CompiledMeter] = field(default_factory=dict)
     series: dict[SeriesKey, int] = field(default_factory=dict)
+    newest_hours: dict[int, datetime] = field(default_factory=dict)
     emitted_at: float = 0.0
     links: list[str] = field(default_factory=list)
     teller: WatermarkTeller = field(default_factory=WatermarkTeller)
@@ -172,7 +176,7 @@ class AggregatorStage:
         missing = [key for key in folded.series if key not in state.series]
         if missing:
             if len(state.series) > SERIES_CACHED_MAX:
-                state.series = {}
+                state.series, state.newest_hours = {}, {}
                 missing = list(folded.series)
             state.series |= await rollups.series_ids(tx, missing, state.meters)
         if folded.series:
@@ -188,10 +192,25 @@ class AggregatorStage:
             state.changes.add(written, state.version, keys)
             for table, rows in written.rows.items():
                 metrics.ROWS.labels(table).inc(rows)
+            await self._fold_days(tx, part, state, written.hours)
         if folded.unreadable:
             await unreadable.note(tx, part.number, folded.unreadable, state.meters)
             for item in folded.unreadable:
                 metrics.UNREADABLE.labels(item.reason.name).inc()
+
+    async def _fold_days(
+        self, tx: Any, part: Partition, state: ShardState, hours: list[rollups.Row]
+    ) -> None:
+        """Where a series has begun an hour, those before are over and go into their days."""
+        begun: dict[int, datetime] = {}
+        for row in hours:
+            if row.bucket > state.newest_hours.get(row.series, _NEVER):
+                state.newest_hours[row.series] = begun[row.series] = row.bucket
+        if begun:
+            days = await rollups.fold_days(
+                tx, shard=part.number, version=state.version, begun=begun.items()
+            )
+            metrics.ROWS.labels("days").inc(days)
 
     async def _publish(self, part: Partition, state: ShardState) -> None:
         with span("aggregator.publish", links=state.links):

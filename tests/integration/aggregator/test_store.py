@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.servers
 
 NOON_MS = 1_795_435_200_000
 NOON = instant(NOON_MS)
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 
 
 @pytest.fixture
@@ -72,6 +74,15 @@ async def write(
         await rollups.write(connection, series=folded.series, ids=ids, **place)
         await unreadable.note(connection, place["shard"], folded.unreadable, compiled)
     return folded
+
+
+async def fold_days(connection: asyncpg.Connection, folded: Folded, **place: int) -> None:
+    """What the worker does after a step whose hours are new to it."""
+    newest: dict[int, datetime] = {}
+    for key, slots in folded.series.items():
+        [id_] = (await rollups.series_ids(connection, [key], {})).values()
+        newest[id_] = instant(max(slot - slot % HOUR_MS for slot in slots))
+    await rollups.fold_days(connection, begun=newest.items(), **place)
 
 
 async def read(
@@ -136,6 +147,46 @@ async def test_steps_add_up_over_shards_tables_and_groups(connection: asyncpg.Co
     )
     assert one == {("acme",): Decimal(9)}
     assert await read(connection, "sum", NOON, NOON + timedelta(days=2), tenants=["x"]) == {}
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "min", "max", "latest", "count"])
+async def test_days_say_what_their_hours_say(
+    connection: asyncpg.Connection, aggregation: str
+) -> None:
+    random = Random(aggregation)
+    made = [a_meter(aggregation)]
+    for version in range(1, 25):
+        events = [
+            timed(
+                random.randint(-9, 9),
+                at_ms=NOON_MS + (version // 2 - random.choice((0, 0, 0, 5))) * HOUR_MS,
+                route=random.choice("ab"),
+            )
+            for _ in range(3)
+        ]
+        place = {"shard": version % 2, "version": version}
+        folded = await write(connection, made, events, **place)
+        if random.random() < 0.7:
+            await fold_days(connection, folded, **place)
+        day = NOON.replace(hour=0)
+        by_day = await read(connection, aggregation, day, day + timedelta(days=2), group=["route"])
+        by_hour = await connection.fetch(
+            """
+            SELECT 'acme', series.dimensions ->> 'route', sum(count) AS count, sum(sum) AS sum,
+                   min(min) AS min, max(max) AS max,
+                   (array_agg(latest ORDER BY latest_at DESC, latest DESC))[1] AS latest
+            FROM aggregator.hours JOIN aggregator.series ON id = series
+            GROUP BY 2
+            """
+        )
+        assert by_day == {(row[0], row[1]): row[aggregation] for row in by_hour}
+    folded_hours, days = await connection.fetchrow(
+        """
+        SELECT (SELECT sum(count) FROM aggregator.hours WHERE folded),
+               (SELECT sum(count) FROM aggregator.days)
+        """
+    )
+    assert folded_hours == days > 30
 
 
 async def test_windows_are_half_open(connection: asyncpg.Connection) -> None:

@@ -1,18 +1,19 @@
 """`aggregator.store.rollups` and `.changes`: {(series, bucket ms, shard): (aggregate, version)}."""
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Any
 
 from aggregator.cells import instant
 from aggregator.compile import CompiledMeter
-from aggregator.fold import DAY_MS, HOUR_MS, Series, SeriesKey, roll_up
+from aggregator.fold import HOUR_MS, Series, SeriesKey, roll_up
 from aggregator.store.rollups import Row, Written, identity
 from common.aggregates import merge
 from common.contracts.rollups import Aggregate, Rollup, Slot
 from tests.simulation.models import meters as meter_store
 
 _SHARDS, _SERIES, _BY_ID = "aggregator.shards", "aggregator.series", "aggregator.series.by_id"
-_SLOTS, _HOURS, _DAYS = "aggregator.slots", "aggregator.hours", "aggregator.days"
+_SLOTS, _HOURS = "aggregator.slots", "aggregator.hours"
 _MEMBERS, _UNPUBLISHED = "aggregator.members", "aggregator.unpublished"
 _PAGE_ROWS = 20
 
@@ -59,7 +60,7 @@ async def write(
 ) -> Written:
     await tx.statement("rollups: stage")
     held: dict[str, list[Row]] = {}
-    for table, width_ms in ((_SLOTS, 0), (_HOURS, HOUR_MS), (_DAYS, DAY_MS)):
+    for table, width_ms in ((_SLOTS, 0), (_HOURS, HOUR_MS)):
         await tx.statement(f"rollups: upsert {table}")
         rows = held[table] = []
         for key, slots in series.items():
@@ -86,6 +87,14 @@ async def write(
                     members.append((ids[key], instant(start), member))
     counts = {table.removeprefix("aggregator."): len(rows) for table, rows in held.items()}
     return Written(counts, held[_HOURS], held[_SLOTS], members)
+
+
+async def fold_days(
+    tx: Any, *, shard: int, version: int, begun: Iterable[tuple[int, datetime]]
+) -> int:
+    """Days say what their hours say, and nothing is read from them here: the model keeps none."""
+    await tx.statement("rollups: fold days")
+    return 0
 
 
 async def changed_rollups(

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from aggregator.cells import Cell, exact, instant
 from aggregator.compile import compile_meters
-from aggregator.fold import DAY_MS, HOUR_MS, Folded, SeriesKey, Timed, fold, roll_up
+from aggregator.fold import HOUR_MS, Folded, SeriesKey, Timed, fold, roll_up
 from aggregator.meters import define
 from aggregator.values import Reason
 from common.aggregates import value_of
 from common.contracts.events import CloudEvent
 
 NOON_MS = 1_795_435_200_000
+DAY_MS = 24 * HOUR_MS
 
 
 def meters(*aggregations: str, group_by: dict[str, str] | None = None) -> Any:

@@ -1,6 +1,8 @@
 """Writing rollups: one COPY into a temporary table, then one upsert a table, in key order.
 
 A row has one writer, the owner of its shard, and only grows: what a step folded is added to it.
+An hour is added to its day once the next one has begun (`fold_days`); what comes later for it goes
+to both at once. So each hour is either in its day's row or marked as not folded, in every commit.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,10 +17,11 @@ import msgspec
 
 from aggregator.cells import Cell, instant
 from aggregator.compile import CompiledMeter
-from aggregator.fold import DAY_MS, HOUR_MS, Series, SeriesKey, roll_up
+from aggregator.fold import HOUR_MS, Series, SeriesKey, roll_up
+from common import db
 from common.contracts.rollups import Aggregate
 
-TABLES: Final = ("slots", "hours", "days")
+TABLES: Final = ("slots", "hours")
 
 _VALUES = "count, sum, min, max, latest, latest_at"
 _WHOLE: Final = 2**63
@@ -134,8 +137,11 @@ async def write(
         "staged", records=chain.from_iterable(grains), schema_name="pg_temp"
     )
     slots = [_row(one) for one in await tx.fetch(_UPSERT_SLOTS, shard, version)]
-    hours = [_row(one) for one in await tx.fetch(_UPSERT_HOURS, shard, version)]
-    await tx.execute(_UPSERT_DAYS, shard, version)
+    answers = await tx.fetch(_UPSERT_HOURS, shard, version)
+    hours = [_row(one) for one in answers]
+    late = [(row.series, row.bucket) for row, one in zip(hours, answers, strict=True) if one[8]]
+    if late:
+        await tx.execute(_ADD_LATE, shard, version, *zip(*late, strict=True))
     await tx.execute(
         """
         INSERT INTO aggregator.unpublished (shard, version, series, hours)
@@ -148,6 +154,14 @@ async def write(
     )
     rows = dict(zip(TABLES, map(len, grains), strict=True))
     return Written(rows, hours, slots, await _write_members(tx, shard, version, series, ids))
+
+
+async def fold_days(
+    tx: Any, *, shard: int, version: int, begun: Iterable[tuple[int, datetime]]
+) -> int:
+    """Add the hours of `shard` that are over to their days; how many days changed. `begun`:
+    (series, hour): an hour of a series is over when a later one has begun."""
+    return db.affected(await tx.execute(_FOLD_DAYS, shard, version, *zip(*begun, strict=True)))
 
 
 async def _write_members(
@@ -173,7 +187,7 @@ async def _write_members(
 
 
 def _row(row: asyncpg.Record) -> Row:
-    series, bucket, count, total, least, greatest, latest, latest_at = row
+    series, bucket, count, total, least, greatest, latest, latest_at = row[:8]
     return Row(
         series,
         bucket,
@@ -188,13 +202,7 @@ def _row(row: asyncpg.Record) -> Row:
     )
 
 
-def _upsert(grain: int, table: str) -> str:
-    return f"""
-        INSERT INTO aggregator.{table} AS known (series, bucket, shard, {_VALUES}, version)
-        SELECT series, bucket, $1, count, coalesce(sum, whole), min, max, latest, latest_at, $2
-        FROM staged
-        WHERE grain = {grain}
-        ON CONFLICT (series, bucket, shard) DO UPDATE
+_MERGED: Final = """
         SET count = known.count + excluded.count,
             sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
             min = least(known.min, excluded.min),
@@ -210,10 +218,55 @@ def _upsert(grain: int, table: str) -> str:
         """
 
 
-_NOW: Final = f"RETURNING series, bucket, {_VALUES}"
-_UPSERT_SLOTS: Final = _upsert(0, "slots") + _NOW
-_UPSERT_HOURS: Final = _upsert(1, "hours") + _NOW
-_UPSERT_DAYS: Final = _upsert(2, "days")
+def _upsert(grain: int, table: str) -> str:
+    return f"""
+        INSERT INTO aggregator.{table} AS known (series, bucket, shard, {_VALUES}, version)
+        SELECT series, bucket, $1, count, coalesce(sum, whole), min, max, latest, latest_at, $2
+        FROM staged
+        WHERE grain = {grain}
+        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}
+        RETURNING series, bucket, {_VALUES}
+        """
+
+
+def _add_to_days(hours: str) -> str:
+    """`hours`: a FROM item of hours to be added, called `hour`."""
+    return f"""
+        INSERT INTO aggregator.days AS known (series, bucket, shard, {_VALUES}, version)
+        SELECT hour.series, date_trunc('day', hour.bucket, 'UTC') AS day, $1,
+               sum(hour.count), sum(hour.sum), min(hour.min), max(hour.max),
+               (array_agg(hour.latest ORDER BY hour.latest_at DESC, hour.latest DESC)
+                   FILTER (WHERE hour.latest_at IS NOT NULL))[1],
+               max(hour.latest_at), $2
+        FROM {hours}
+        GROUP BY hour.series, day
+        ORDER BY hour.series, day
+        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}
+        """
+
+
+_UPSERT_SLOTS: Final = _upsert(0, "slots")
+_UPSERT_HOURS: Final = _upsert(1, "hours") + ", folded"
+_ADD_LATE: Final = _add_to_days(
+    """(SELECT series, bucket, count, coalesce(sum, whole) AS sum, min, max, latest, latest_at
+              FROM staged
+              JOIN unnest($3::bigint[], $4::timestamptz[]) AS late (series, bucket)
+             USING (series, bucket)
+              WHERE grain = 1) AS hour"""
+)
+_FOLD_DAYS: Final = f"""
+        WITH hour AS (
+            UPDATE aggregator.hours AS known
+            SET folded = true
+            FROM unnest($3::bigint[], $4::timestamptz[]) AS begun (series, hour)
+            WHERE known.series = begun.series
+              AND known.bucket < begun.hour
+              AND known.shard = $1
+              AND NOT known.folded
+            RETURNING known.series, known.bucket, known.count, known.sum, known.min, known.max,
+                      known.latest, known.latest_at)
+        {_add_to_days("hour")}
+        """
 
 
 async def _known_series(tx: Any, identities: list[bytes]) -> dict[bytes, int]:
@@ -227,7 +280,6 @@ def staged_rows(series: Series, ids: dict[SeriesKey, int]) -> list[list[tuple[An
     """The rows to stage for each of `TABLES`."""
     slot_rows: list[tuple[Any, ...]] = []
     hour_rows: list[tuple[Any, ...]] = []
-    day_rows: list[tuple[Any, ...]] = []
     instants: dict[int, datetime] = {}
 
     def add(rows: list[tuple[Any, ...]], grain: int, id_: int, cells: dict[int, Cell]) -> None:
@@ -238,12 +290,9 @@ def staged_rows(series: Series, ids: dict[SeriesKey, int]) -> list[list[tuple[An
             rows.append((grain, id_, bucket, *_values(cell)))
 
     for key, slots in series.items():
-        id_ = ids[key]
-        hours = roll_up(slots, HOUR_MS)
-        add(slot_rows, 0, id_, slots)
-        add(hour_rows, 1, id_, hours)
-        add(day_rows, 2, id_, roll_up(hours, DAY_MS))
-    return [slot_rows, hour_rows, day_rows]
+        add(slot_rows, 0, ids[key], slots)
+        add(hour_rows, 1, ids[key], roll_up(slots, HOUR_MS))
+    return [slot_rows, hour_rows]
 
 
 def _place(row: tuple[Any, ...]) -> tuple[int, datetime]:

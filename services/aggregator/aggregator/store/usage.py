@@ -71,18 +71,9 @@ async def aggregates(
             own[0].start,
             own[-1].end,
         ]
-        parts.append(
-            f"""
-            SELECT width_bucket(r.bucket, $5::timestamptz[]) AS window_number, c.tenant,
-                   c.grouping, r.count, r.sum, r.min, r.max, r.latest, r.latest_at
-            FROM chosen c
-            JOIN aggregator.{table} r ON r.series = c.id
-            JOIN unnest(${first}::timestamptz[], ${first + 1}::timestamptz[]) AS run (lo, hi)
-              ON r.bucket >= run.lo AND r.bucket < run.hi
-            WHERE r.bucket >= ${first + 2}
-              AND r.bucket < ${first + 3}
-            """
-        )
+        parts.append(_rows(table, first))
+        if table == "days":
+            parts.append(f"{_rows('hours', first)} AND NOT r.folded")
     rows = await connection.fetch(
         f"""
         {_CHOSEN}
@@ -145,6 +136,20 @@ async def distinct_members(
         edges[-1],
     )
     return [(_place(row), row["members"]) for row in rows]
+
+
+def _rows(table: str, first: int) -> str:
+    """The rows of `table` in runs, whose starts, ends and bounds are the parameters from `first`
+    on. A day's row holds the hours that are folded; the others are beside it."""
+    return f"""
+            SELECT width_bucket(r.bucket, $5::timestamptz[]) AS window_number, c.tenant,
+                   c.grouping, r.count, r.sum, r.min, r.max, r.latest, r.latest_at
+            FROM chosen c
+            JOIN aggregator.{table} r ON r.series = c.id
+            JOIN unnest(${first}::timestamptz[], ${first + 1}::timestamptz[]) AS run (lo, hi)
+              ON r.bucket >= run.lo AND r.bucket < run.hi
+            WHERE r.bucket >= ${first + 2}
+              AND r.bucket < ${first + 3}"""
 
 
 def _arguments(
