@@ -5,7 +5,7 @@ late and in any order. A period that does not begin or end on an hour is cut out
 seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ import msgspec
 from common.aggregates import combine
 from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
-from common.usage_days import TOTALS, day_of, refresh, whole_days
+from common.usage_days import TOTALS, fold, whole_days
 
 HOUR = timedelta(hours=1)
 Place = tuple[str, str, datetime, datetime]
@@ -147,10 +147,9 @@ class UsageProjection:
                     (rollup.tenant, rollup.meter, slot.start, group, member)
                     for member in slot.members
                 )
-        await self._upsert_rows(tx, "usage_hours", "hour", hours)
-        if self._days:
-            await refresh(tx, self._schema, ((*place, day_of(hour)) for *place, hour in hours))
-        await self._upsert_rows(tx, "usage_slots", "slot", slots)
+        await self._upsert_hours(tx, hours)
+        if slots:
+            await tx.execute(self._upsertion("usage_slots", "slot"), *_columns(slots))
         if members:
             await tx.execute(
                 f"""
@@ -163,22 +162,33 @@ class UsageProjection:
                 *zip(*sorted(members), strict=True),
             )
 
-    async def _upsert_rows(self, tx: Any, table: str, bucket: str, rows: dict[Any, Any]) -> None:
-        if not rows:
+    async def _upsert_hours(self, tx: Any, hours: dict[Any, Any]) -> None:
+        if not hours:
             return
-        values = []
-        # In key order, so that two writers of the table never wait for each other in a circle.
-        for (tenant, meter, group, shard, at), (value, version, aggregation) in sorted(
-            rows.items(), key=lambda item: item[0]
-        ):
-            values.append(
-                (
-                    *(tenant, meter, at, group, shard, aggregation, value.count, value.sum),
-                    *(value.min, value.max, value.latest, value.latest_at, version),
-                )
-            )
-        await tx.execute(
+        statement = self._upsertion("usage_hours", "hour")
+        if not self._days:
+            await tx.execute(statement, *_columns(hours))
+            return
+        rows = await tx.fetch(
             f"""
+            WITH written AS (
+                {statement}
+                RETURNING tenant, meter, group_key, shard, hour, folded, known.xmax = 0 AS is_new)
+            SELECT tenant, meter, group_key, shard, hour, folded
+            FROM written
+            WHERE is_new OR folded
+            """,
+            *_columns(hours),
+        )
+        await fold(
+            tx,
+            self._schema,
+            begun=[tuple(key) for *key, folded in rows if not folded],
+            changed=[tuple(key) for *key, folded in rows if folded],
+        )
+
+    def _upsertion(self, table: str, bucket: str) -> str:
+        return f"""
             INSERT INTO {self._schema}.{table} AS known
                 (tenant, meter, {bucket}, group_key, shard, aggregation,
                  count, sum, min, max, latest, latest_at, version)
@@ -195,9 +205,7 @@ class UsageProjection:
                 latest_at = excluded.latest_at,
                 version = excluded.version
             WHERE excluded.version > known.version
-            """,
-            *zip(*values, strict=True),
-        )
+            """
 
     async def usage(
         self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
@@ -237,6 +245,16 @@ class UsageProjection:
         ]
         if self._days:
             parts.append(_summed(self._schema, "day", "day >= first_day AND day < last_day"))
+            # The sum keeps the hour out of the choice of an index: that of the few hours which
+            # are not folded is the one to read, not that of all hours.
+            parts.append(
+                _summed(
+                    self._schema,
+                    "hour",
+                    "hour + interval '0' >= first_day AND hour + interval '0' < last_day"
+                    " AND NOT folded",
+                )
+            )
         rows: list[Any] = await connection.fetch(
             f"""
             SELECT place.number, total.*
@@ -407,6 +425,23 @@ class UsageProjection:
         await connection.execute(
             f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
         )
+
+
+def _columns(rows: dict[Any, Any]) -> Iterator[Sequence[Any]]:
+    """The columns of an upsertion, in key order, so that two writers of the table never wait for
+    each other in a circle."""
+    return zip(
+        *(
+            (
+                *(tenant, meter, at, group, shard, aggregation, value.count, value.sum),
+                *(value.min, value.max, value.latest, value.latest_at, version),
+            )
+            for (tenant, meter, group, shard, at), (value, version, aggregation) in sorted(
+                rows.items(), key=lambda item: item[0]
+            )
+        ),
+        strict=True,
+    )
 
 
 def _part(schema: str, bucket: str, condition: str) -> str:

@@ -1,11 +1,13 @@
 """Sums of usage by UTC day, beside the hours that they are made from.
 
 A month of hours is 720 rows a meter, and rating adds it up for every subscription whose usage
-changes. A day is made again from its hours in the transaction that changes one of them, so it is
-never older or newer than they are; a period then reads its whole days, and hours only at its ends.
+changes. An hour enters its day when a later one of its series has begun; after that the day is made
+again in the transaction that changes one of its hours. Until then the hour is marked as not folded,
+and a period that reads whole days reads it beside them. So each hour is in one of the two, in every
+commit, and a step writes a day only where an hour has ended or is late.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,8 +23,8 @@ TOTALS: Final = """
     max(latest_at) FILTER (WHERE latest IS NOT NULL) AS latest_at"""
 """Columns that merge rows of usage as `common.aggregates` does."""
 
-Touched = tuple[str, str, str, int, datetime]
-"""(tenant, meter, group key, shard, UTC day)"""
+HourKey = tuple[str, str, str, int, datetime]
+"""(tenant, meter, group key, shard, hour)"""
 
 
 def day_table(schema: str) -> str:
@@ -57,6 +59,17 @@ def day_table(schema: str) -> str:
     """
 
 
+def folding(schema: str) -> str:
+    """SQL that lets hours enter their days later, for a service's migration after `day_table`."""
+    return f"""
+    ALTER TABLE {schema}.usage_hours ADD COLUMN folded boolean NOT NULL DEFAULT true;
+    ALTER TABLE {schema}.usage_hours ALTER COLUMN folded SET DEFAULT false;
+    COMMENT ON COLUMN {schema}.usage_hours.folded IS 'whether its row in usage_days holds it';
+    CREATE INDEX usage_hours_not_folded
+        ON {schema}.usage_hours (tenant, meter, group_key, shard, hour) WHERE NOT folded;
+    """
+
+
 def day_of(hour: datetime) -> datetime:
     """The UTC day that an hour lies in."""
     return hour.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -72,9 +85,35 @@ def whole_days(first_hour: datetime, last_hour: datetime) -> tuple[datetime, dat
     return (first, last) if first < last else (last_hour, last_hour)
 
 
-async def refresh(tx: Any, schema: str, touched: Iterable[Touched]) -> None:
-    """Make those days again from their hours, in the order of their keys."""
-    rows = sorted(set(touched))
+async def fold(
+    tx: Any, schema: str, *, begun: Sequence[HourKey], changed: Iterable[HourKey]
+) -> None:
+    """Bring the days up to their hours. `begun`: hours that are new, so the hours before them
+    enter their days. `changed`: hours whose day holds them already."""
+    ended: list[Any] = []
+    if begun:
+        ended = await tx.fetch(
+            f"""
+            UPDATE {schema}.usage_hours AS known
+            SET folded = true
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[])
+                     AS begun (tenant, meter, group_key, shard, hour)
+            WHERE known.tenant = begun.tenant
+              AND known.meter = begun.meter
+              AND known.group_key = begun.group_key
+              AND known.shard = begun.shard
+              AND known.hour < begun.hour
+              AND NOT known.folded
+            RETURNING known.tenant, known.meter, known.group_key, known.shard, known.hour
+            """,
+            *zip(*sorted(begun), strict=True),
+        )
+    await _refresh(tx, schema, {(*place, day_of(hour)) for *place, hour in (*ended, *changed)})
+
+
+async def _refresh(tx: Any, schema: str, touched: Iterable[tuple[Any, ...]]) -> None:
+    """Make those days, (tenant, meter, group key, shard, day), again from their folded hours."""
+    rows = sorted(touched)
     if not rows:
         return
     await tx.execute(
@@ -95,6 +134,7 @@ async def refresh(tx: Any, schema: str, touched: Iterable[Touched]) -> None:
               AND hour < touched.day + interval '24 hours'
               AND group_key = touched.group_key
               AND shard = touched.shard
+              AND folded
             GROUP BY aggregation) AS made
         ON CONFLICT (tenant, meter, day, group_key, shard) DO UPDATE
         SET aggregation = excluded.aggregation,

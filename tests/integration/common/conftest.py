@@ -9,7 +9,7 @@ import pytest
 from common.db import create_pool
 from common.stream import kernel_tables
 from common.usage import usage_tables
-from common.usage_days import day_table
+from common.usage_days import day_table, folding
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,8 @@ def kernel_url(database: Callable[..., Any]) -> str:
 async def pool(kernel_url: str) -> AsyncIterator[asyncpg.Pool]:
     """A pool on a database whose schema `kernel` has just been made."""
     connection = await asyncpg.connect(kernel_url)
-    tables = kernel_tables("kernel") + usage_tables("kernel") + day_table("kernel")
+    usage = usage_tables("kernel") + day_table("kernel") + folding("kernel")
+    tables = kernel_tables("kernel") + usage
     await connection.execute(
         f"DROP SCHEMA IF EXISTS kernel CASCADE; CREATE SCHEMA kernel; {tables}"
         "CREATE TABLE kernel.things (name text PRIMARY KEY, body text, revision bigint);"
