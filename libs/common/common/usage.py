@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,10 @@ from common.periods import slot_of
 from common.usage_days import TOTALS, fold, whole_days
 
 HOUR = timedelta(hours=1)
+STEP_ROLLUPS: Final = 10_000
+GATHER_SECONDS: Final = 1.0
+"""How many rollups a step that stores them takes, and how long under load they wait for company:
+they are absolute, so those of one row that meet in a step are one write."""
 Place = tuple[str, str, datetime, datetime]
 """(tenant, meter, start, end): [start, end) lies on slots."""
 

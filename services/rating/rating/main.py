@@ -18,6 +18,7 @@ from common.meters import Meters
 from common.peers import peer_client
 from common.service import background, create_app
 from common.stream.worker import StageWorker
+from common.usage import GATHER_SECONDS, STEP_ROLLUPS
 from rating.plan_book import PlanBook
 from rating.publish import tenants_outbox
 from rating.routes import (
@@ -77,6 +78,8 @@ def build(
                         rate_subscriptions=settings.rate_subscriptions,
                         clock=clock,
                     ),
+                    read_messages=STEP_ROLLUPS,
+                    gather_seconds=GATHER_SECONDS,
                 )
                 outbox = tenants_outbox(pool, bus, settings.worker_id, settings.lease_seconds)
                 running += [stage, outbox]

@@ -23,6 +23,7 @@ from common.meters import Meters
 from common.peers import peer_client
 from common.service import background, create_app
 from common.stream.worker import StageWorker
+from common.usage import GATHER_SECONDS, STEP_ROLLUPS
 from throttler import store
 from throttler.catalog import TenantProjection
 from throttler.feed import Feed
@@ -57,6 +58,8 @@ def build(
                     pool=pool,
                     schema=store.SCHEMA,
                     stage=DecisionStage(bus, clock=clock, tick_seconds=settings.tick_seconds),
+                    read_messages=STEP_ROLLUPS,
+                    gather_seconds=GATHER_SECONDS,
                 )
                 tenants = TenantProjection(pool, bus)
                 outbox = decisions_outbox(pool, bus, settings.worker_id, settings.lease_seconds)

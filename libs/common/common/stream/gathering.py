@@ -9,7 +9,11 @@ from common.bus.types import Message
 from common.contracts.control import is_control
 
 GATHER_SECONDS: Final = 0.5
-"""The longest that data wait for company."""
+"""The longest that data wait for company, as a rule."""
+REST: Final = 8
+"""A stage rests so many times as long as its last step took. Few steps a second are cheap, because
+what they write over and over is written once; and a process has several partitions, whose steps
+take turns."""
 STEP_BYTES: Final = 8 * 2**20
 """A step with as much does not wait for more: until it ends, its events are objects in memory."""
 NO_WAIT_SECONDS: Final = 0.001
@@ -21,15 +25,22 @@ CONTROL_SECONDS: Final = 0.2
 class Gathering:
     """What waits for the next step of a partition, and when that step is due.
 
-    Data wait as long as the last step took, up to `GATHER_SECONDS`. So a stage rests at least as
-    long as it works, and what many steps would write over and over is written once: most of a
-    step's cost is by the row, and the events of a busy second meet in the same rows.
+    Data wait `REST` times as long as the last step took, up to `gather_seconds`: most of a step's
+    cost is by the row, and the events of a busy second meet in the same rows.
     """
 
-    def __init__(self, now: float, *, idle_seconds: float, messages_max: int) -> None:
+    def __init__(
+        self,
+        now: float,
+        *,
+        idle_seconds: float,
+        messages_max: int,
+        gather_seconds: float = GATHER_SECONDS,
+    ) -> None:
         self.messages: list[Message] = []
         self.has_data = False
         self._idle_seconds, self._messages_max = idle_seconds, messages_max
+        self._gather_seconds_max = gather_seconds
         self._bytes = 0
         self._stepped_at, self._gather_seconds = now, 0.0
 
@@ -59,5 +70,6 @@ class Gathering:
 
     def stepped(self, began: float, now: float) -> None:
         """A step with everything that waited began at `began` and has ended."""
-        self._stepped_at, self._gather_seconds = now, min(now - began, GATHER_SECONDS)
+        self._stepped_at = now
+        self._gather_seconds = min(REST * (now - began), self._gather_seconds_max)
         self.messages, self.has_data, self._bytes = [], False, 0

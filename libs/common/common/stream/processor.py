@@ -17,7 +17,7 @@ import msgspec
 from common.bus.types import Bus, BusError, Message, OffsetLost, Reader
 from common.contracts.topics import Topic
 from common.stream import metrics
-from common.stream.gathering import Gathering
+from common.stream.gathering import GATHER_SECONDS, Gathering
 from common.stream.position import OffsetGap, Position, advance
 from common.stream.progress import Fenced, Progress, Session
 
@@ -120,10 +120,12 @@ class Processor:
         worker: str,
         lease_seconds: float = 10,
         read_messages: int = READ_MESSAGES,
+        gather_seconds: float = GATHER_SECONDS,
         on_position: Callable[[Position], None] | None = None,
     ) -> None:
         self._bus, self._progress, self._stage, self._worker = bus, progress, stage, worker
         self._lease_seconds, self._read_messages = lease_seconds, read_messages
+        self._gather_seconds = gather_seconds
         self._on_position = on_position
         self._stopping = asyncio.Event()
         self._owned: dict[int, asyncio.Task[None]] = {}
@@ -262,7 +264,12 @@ class Processor:
         idle_seconds = min(tick or self._lease_seconds / 3, self._lease_seconds / 3)
         clock = asyncio.get_running_loop().time
         heard_at = clock()
-        gathering = Gathering(heard_at, idle_seconds=idle_seconds, messages_max=self._read_messages)
+        gathering = Gathering(
+            heard_at,
+            idle_seconds=idle_seconds,
+            messages_max=self._read_messages,
+            gather_seconds=self._gather_seconds,
+        )
         while not self._stopping.is_set() and part.number not in self._give_back:
             left = gathering.seconds_left(clock())
             if gathering.has_data:

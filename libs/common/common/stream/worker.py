@@ -10,6 +10,7 @@ from common.bus.group_offsets import GroupOffsets
 from common.bus.types import Bus, BusError
 from common.settings import StreamSettings
 from common.stream import metrics
+from common.stream.gathering import GATHER_SECONDS
 from common.stream.position import Position
 from common.stream.processor import READ_MESSAGES, Processor, Stage
 from common.stream.progress import PostgresProgress
@@ -23,7 +24,8 @@ class StageWorker:
     """Runs `stage` over the partitions that this process can claim.
 
     `schema`: where the kernel's tables are. Kafka's own tools see the positions under the group
-    "tollgate-<schema>". `read_messages`: the most that one step takes.
+    "tollgate-<schema>". `read_messages`: the most that one step takes; `gather_seconds`: how long
+    data wait for company at the most, under load.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class StageWorker:
         schema: str,
         stage: Stage,
         read_messages: int = READ_MESSAGES,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._bus, self._topic = bus, stage.topic.name
         self._mirror = GroupOffsets(
@@ -48,6 +51,7 @@ class StageWorker:
             worker=settings.worker_id,
             lease_seconds=settings.lease_seconds,
             read_messages=read_messages,
+            gather_seconds=gather_seconds,
             on_position=self._note,
         )
         self._stopping = asyncio.Event()
