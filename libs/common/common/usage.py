@@ -5,7 +5,7 @@ late and in any order. A period that does not begin or end on an hour is cut out
 seconds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,8 @@ import msgspec
 from common.aggregates import combine
 from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
-from common.usage_days import TOTALS, fold, whole_days
+from common.usage_days import TOTALS, whole_days
+from common.usage_rows import write
 
 HOUR = timedelta(hours=1)
 STEP_ROLLUPS: Final = 10_000
@@ -134,82 +135,7 @@ class UsageProjection:
 
     async def upsert(self, tx: Any, rollups: Sequence[Rollup]) -> None:
         """Take over `rollups` (any order, repeats allowed)."""
-        hours: dict[Any, Any] = {}
-        slots: dict[Any, Any] = {}
-        members: set[Any] = set()
-        for rollup in rollups:
-            group = group_key(rollup.group)
-            place = (rollup.tenant, rollup.meter, group, rollup.shard)
-            key = (*place, rollup.hour)
-            if key not in hours or hours[key][1] < rollup.version:
-                hours[key] = (rollup.value, rollup.version, rollup.aggregation)
-            for slot in rollup.slots:
-                key = (*place, slot.start)
-                if key not in slots or slots[key][1] < rollup.version:
-                    slots[key] = (slot.value, rollup.version, rollup.aggregation)
-                members.update(
-                    (rollup.tenant, rollup.meter, slot.start, group, member)
-                    for member in slot.members
-                )
-        await self._upsert_hours(tx, hours)
-        if slots:
-            await tx.execute(self._upsertion("usage_slots", "slot"), *_columns(slots))
-        if members:
-            await tx.execute(
-                f"""
-                INSERT INTO {self._schema}.usage_members
-                    (tenant, meter, slot, group_key, member)
-                SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[],
-                                     $5::text[])
-                ON CONFLICT DO NOTHING
-                """,
-                *zip(*sorted(members), strict=True),
-            )
-
-    async def _upsert_hours(self, tx: Any, hours: dict[Any, Any]) -> None:
-        if not hours:
-            return
-        statement = self._upsertion("usage_hours", "hour")
-        if not self._days:
-            await tx.execute(statement, *_columns(hours))
-            return
-        rows = await tx.fetch(
-            f"""
-            WITH written AS (
-                {statement}
-                RETURNING tenant, meter, group_key, shard, hour, folded, known.xmax = 0 AS is_new)
-            SELECT tenant, meter, group_key, shard, hour, folded
-            FROM written
-            WHERE is_new OR folded
-            """,
-            *_columns(hours),
-        )
-        await fold(
-            tx,
-            self._schema,
-            begun=[tuple(key) for *key, folded in rows if not folded],
-            changed=[tuple(key) for *key, folded in rows if folded],
-        )
-
-    def _upsertion(self, table: str, bucket: str) -> str:
-        return f"""
-            INSERT INTO {self._schema}.{table} AS known
-                (tenant, meter, {bucket}, group_key, shard, aggregation,
-                 count, sum, min, max, latest, latest_at, version)
-            SELECT * FROM unnest(
-                $1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::int[], $6::text[],
-                $7::bigint[], $8::numeric[], $9::numeric[], $10::numeric[], $11::numeric[],
-                $12::timestamptz[], $13::bigint[])
-            ON CONFLICT (tenant, meter, {bucket}, group_key, shard) DO UPDATE
-            SET count = excluded.count,
-                sum = excluded.sum,
-                min = excluded.min,
-                max = excluded.max,
-                latest = excluded.latest,
-                latest_at = excluded.latest_at,
-                version = excluded.version
-            WHERE excluded.version > known.version
-            """
+        await write(tx, self._schema, rollups, days=self._days)
 
     async def usage(
         self, connection: Any, tenant: str, meter: str, start: datetime, end: datetime
@@ -429,23 +355,6 @@ class UsageProjection:
         await connection.execute(
             f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
         )
-
-
-def _columns(rows: dict[Any, Any]) -> Iterator[Sequence[Any]]:
-    """The columns of an upsertion, in key order, so that two writers of the table never wait for
-    each other in a circle."""
-    return zip(
-        *(
-            (
-                *(tenant, meter, at, group, shard, aggregation, value.count, value.sum),
-                *(value.min, value.max, value.latest, value.latest_at, version),
-            )
-            for (tenant, meter, group, shard, at), (value, version, aggregation) in sorted(
-                rows.items(), key=lambda item: item[0]
-            )
-        ),
-        strict=True,
-    )
 
 
 def _part(schema: str, bucket: str, condition: str) -> str:

@@ -24,12 +24,12 @@ def test_after_a_rest_data_are_stepped_at_once() -> None:
     assert waiting.seconds_left(100.0) == 0.0
 
 
-def test_data_wait_as_long_as_the_last_step_took() -> None:
+def test_data_wait_eight_times_as_long_as_the_last_step_took() -> None:
     waiting = gathering()
-    waiting.stepped(100.0, 100.2)
+    waiting.stepped(100.0, 100.01)
     waiting.take([message()])
-    assert 0.09 < waiting.seconds_left(100.3) < 0.11
-    assert waiting.seconds_left(100.4) == 0.0
+    assert abs(waiting.seconds_left(100.02) - 0.07) < 1e-6
+    assert waiting.seconds_left(100.09) == 0.0
 
 
 def test_data_never_wait_longer_than_the_limit() -> None:
@@ -37,6 +37,10 @@ def test_data_never_wait_longer_than_the_limit() -> None:
     waiting.stepped(100.0, 130.0)
     waiting.take([message()])
     assert waiting.seconds_left(130.0) == GATHER_SECONDS
+    patient = Gathering(100.0, idle_seconds=3.0, messages_max=10, gather_seconds=2.0)
+    patient.stepped(100.0, 130.0)
+    patient.take([message()])
+    assert patient.seconds_left(130.0) == 2.0
 
 
 def test_a_full_step_does_not_wait() -> None:
@@ -62,6 +66,6 @@ def test_control_records_alone_wait_for_company_and_nothing_for_the_tick() -> No
 
 def test_what_no_clock_can_tell_is_not_waited_for() -> None:
     waiting = gathering(1e9)
-    waiting.stepped(1e9 - 0.1, 1e9)
+    waiting.stepped(1e9 - 30, 1e9)
     waiting.take([message()])
-    assert waiting.seconds_left(1e9 + 0.1 - 1e-7) == 0.0
+    assert waiting.seconds_left(1e9 + GATHER_SECONDS - 1e-7) == 0.0
