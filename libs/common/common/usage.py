@@ -134,7 +134,7 @@ class UsageProjection:
         self._schema, self._days = schema, days
 
     async def upsert(self, tx: Any, rollups: Sequence[Rollup]) -> None:
-        """Take over `rollups` (any order, repeats allowed)."""
+        """Take over `rollups` (any order, repeats allowed) in the transaction of `tx`, once."""
         await write(tx, self._schema, rollups, days=self._days)
 
     async def usage(

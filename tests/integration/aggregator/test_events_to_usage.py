@@ -105,7 +105,8 @@ async def test_a_reader_of_the_rollups_knows_what_the_api_says(world: World) -> 
         await owner.execute("CREATE SCHEMA reader")
         await owner.execute(usage_tables("reader"))
         projection = UsageProjection("reader")
-        await projection.upsert(owner, rollups)
+        async with owner.transaction():
+            await projection.upsert(owner, rollups)
         usage = await projection.usage(
             owner, "acme", "users", instant(NOON_MS - 3_600_000), instant(NOON_MS + 3_600_000)
         )

@@ -104,7 +104,8 @@ async def test_any_cut_reads_what_lies_inside(
         old = rollups(events[:200], aggregation, version=1)
         new = rollups(events, aggregation, version=2)
         for batch in (new[::2], old, new[1::2], old, new):
-            await projection.upsert(connection, chance.sample(batch, len(batch)))
+            async with connection.transaction():
+                await projection.upsert(connection, chance.sample(batch, len(batch)))
         edges = [START + timedelta(seconds=10 * n) for n in range(0, HOURS * 360 + 1)]
         cuts = [tuple(sorted(chance.sample(edges, 2))) for _ in range(60)]
         cuts += [(edges[0], edges[-1]), (edges[360], edges[720]), (edges[5], edges[6])]
