@@ -10,9 +10,10 @@ import asyncpg
 import httpx
 import numpy as np
 
+from aggregator.store import rollups
 from bench.metering import HTTP_SECONDS
 from bench.site import Ground
-from common.usage_days import day_of, refresh
+from common.usage_days import fold
 from ingest.packed.blocks import Block, pack
 from ingest.store import ledger_blocks
 from ingest.store.ledger_blocks import GROUPS, Address, Written
@@ -20,6 +21,7 @@ from ingest.store.ledger_blocks import GROUPS, Address, Written
 BLOCK_IDS = 15_000
 """Of one step's fresh events in a group, under load."""
 HOURS = 100
+SHARDS = 4
 SECONDS_A_DAY = 86_400
 PAST = '{"region":"past"}'
 """The group of usage that is filled in."""
@@ -94,15 +96,30 @@ async def _rollups(pool: asyncpg.Pool, tenants: Sequence[str], begin: datetime, 
         await connection.execute(
             """
             INSERT INTO aggregator.hours (series, bucket, shard, count, version)
-            SELECT id, $1::timestamptz + hour * interval '1 hour', id % 4, 1, 0
+            SELECT id, $1::timestamptz + hour * interval '1 hour', id % $3, 1, 0
             FROM aggregator.series
             CROSS JOIN generate_series(0, $2::integer - 1) AS hour
             WHERE dimensions = '{"region": "past"}'
             """,
             begin,
             hours,
+            SHARDS,
         )
         await connection.execute("ANALYZE aggregator.series, aggregator.hours")
+        end = begin + timedelta(hours=hours)
+        for shard in range(SHARDS):
+            filled = await connection.fetch(
+                """
+                SELECT id
+                FROM aggregator.series
+                WHERE dimensions = '{"region": "past"}'
+                  AND id % $1 = $2
+                """,
+                SHARDS,
+                shard,
+            )
+            begun = [(row["id"], end) for row in filled]
+            await rollups.fold_days(connection, shard=shard, version=0, begun=begun)
 
 
 async def projection(
@@ -128,12 +145,9 @@ async def projection(
             PAST,
         )
         await connection.execute("ANALYZE rating.usage_hours")
-        days = {day_of(begin + timedelta(hours=hour)) for hour in range(0, hours, every)}
-        await refresh(
-            connection,
-            "rating",
-            ((tenant, "requests", PAST, 0, day) for tenant in used for day in days),
-        )
+        end = begin + timedelta(hours=hours)
+        begun = [(tenant, "requests", PAST, 0, end) for tenant in used]
+        await fold(connection, "rating", begun=begun, changed=[])
         await connection.execute("ANALYZE rating.usage_days")
 
 

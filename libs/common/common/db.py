@@ -22,6 +22,9 @@ _SESSION = {
     "application_name": "tollgate",
     # A process frozen inside a transaction holds its row locks; the server ends it.
     "idle_in_transaction_session_timeout": "15s",
+    # Compiling a query takes longer than any of ours: they are short, and estimates of lateral
+    # joins are high.
+    "jit": "off",
 }
 
 
