@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.proration import Misfit, Proration
+from rating.proration import Misfit, Proration, hours_between
 from rating.rate import Context, Usage, rate
 from tests.unit.rating.prices import price
 
@@ -168,3 +168,9 @@ def test_the_share_in_words(seconds: float, granularity: Any, said: str) -> None
     end = start + timedelta(seconds=seconds)
     period = start, datetime(2026, 2, 1, tzinfo=UTC)
     assert Proration(start, end, *period, granularity=granularity).describe() == said
+
+
+def test_hours_go_by_the_clock_that_never_changes_and_are_never_below_zero() -> None:
+    start, end = local("Europe/Berlin", 2026, 3, 29, 1), local("Europe/Berlin", 2026, 3, 29, 3, 30)
+    assert hours_between(start, end) == Decimal("1.5")
+    assert hours_between(end, end) == hours_between(end, start) == 0
