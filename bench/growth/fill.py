@@ -23,6 +23,8 @@ BLOCK_IDS = 15_000
 HOURS = 100
 SHARDS = 4
 SECONDS_A_DAY = 86_400
+TENANTS_AT_A_TIME = 500
+"""Each hour that enters its day comes back as a row."""
 PAST = '{"region":"past"}'
 """The group of usage that is filled in."""
 
@@ -146,8 +148,11 @@ async def projection(
         )
         await connection.execute("ANALYZE rating.usage_hours")
         end = begin + timedelta(hours=hours)
-        begun = [(tenant, "requests", PAST, 0, end) for tenant in used]
-        await fold(connection, "rating", begun=begun, changed=[])
+        tenants = list(used)
+        for first in range(0, len(tenants), TENANTS_AT_A_TIME):
+            some = tenants[first : first + TENANTS_AT_A_TIME]
+            begun = [(tenant, "requests", PAST, 0, end) for tenant in some]
+            await fold(connection, "rating", begun=begun, changed=[])
         await connection.execute("ANALYZE rating.usage_days")
 
 
