@@ -178,3 +178,15 @@ def test_only_cuts_inside_of_the_service_cut() -> None:
     found = list(periods(january, start=start, end=end, until=end, cuts=cuts))
     assert [period.start.day for period in found] == [10, 12, 15]
     assert found[-1].end == end
+
+
+@pytest.mark.parametrize("unit", ["day", "month"])
+def test_a_day_that_comes_back_for_an_hour_is_in_the_period_of_the_day_after(
+    unit: IntervalUnit,
+) -> None:
+    """At 00:01 clocks went back to 23:01 of the day before."""
+    recurrence = Recurrence(unit, 1, "America/St_Johns", anchor_day=7)
+    for minute in range(-10, 90):
+        at = utc(2010, 11, 7, 2, 30) + minute * timedelta(minutes=1)
+        start, end = recurrence.around(at)
+        assert start <= at < end
