@@ -17,6 +17,7 @@ from common.usage import UsageRow
 from rating.charging import added, made_from
 from rating.equations import Equation, equations, number, rounding
 from rating.exact import EXACT
+from rating.parts.usage import Levels
 from rating.rate import rate
 from rating.schemas import ChargeOut
 
@@ -75,20 +76,21 @@ def explain(
     now: Used | None,
     rows: Sequence[UsageRow],
     following: str | None,
+    held: Levels | None = None,
 ) -> ExplainedOut:
-    """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `rows`: a page
-    of what that was read from; `following`: the cursor of the next page."""
+    """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `held`: how long
+    levels were held, where the charge is of levels; `rows`: a page of what that was read from;
+    `following`: the cursor of the next page."""
     with localcontext(EXACT):
         steps, recomputed = _steps(charge)
         rounded = round_line(recomputed, charge.currency)
         residual = recomputed - rounded
     usage_out = None
     if charge.meter is not None and now is not None:
-        seen = charge.evidence.get("rollup_versions", {})
         usage_out = UsageOut(
             quantity=plain(charge.quantity),
             aggregation=rows[0].aggregation if rows else None,
-            is_current=seen == {str(shard): version for shard, version in now.versions.items()},
+            is_current=_is_current(charge, now, held),
             rows=[_row(charge, row) for row in rows],
             next=following,
         )
@@ -127,6 +129,14 @@ def _steps(charge: Charge) -> tuple[list[Equation], Decimal]:
     steps.append(Equation("total", f"{added_up} = {number(amount)}"))
     steps.append(rounding(amount, charge.currency))
     return steps, amount
+
+
+def _is_current(charge: Charge, now: Used, held: Levels | None) -> bool:
+    """Whether the usage is as the charge saw it. Levels depend on reports before the period too."""
+    seen, levels = (charge.evidence.get(name, {}) for name in ("rollup_versions", "levels"))
+    if held is not None and Decimal(levels["unit_seconds"]) != held.unit_seconds:
+        return False
+    return bool(seen == {str(shard): version for shard, version in now.versions.items()})
 
 
 def _row(charge: Charge, row: UsageRow) -> RowOut:

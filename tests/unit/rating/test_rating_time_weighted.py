@@ -8,9 +8,11 @@ import pytest
 
 from common.contracts.meters import Meter
 from common.contracts.rollups import Aggregate, Rollup
+from common.usage import Usage
 from rating.billing import holds_levels, next_begin
 from rating.charging import made_from
 from rating.equations import equations
+from rating.explained import explain
 from rating.meter_fit import misfits
 from rating.plan import read_plan
 from rating.rate import rate
@@ -20,6 +22,7 @@ from tests.unit.rating.subscribed import (
     at,
     charges,
     due,
+    held_levels,
     onto,
     plan,
     plans_of,
@@ -124,3 +127,14 @@ def test_a_quantity_of_the_subscription_has_no_levels() -> None:
 def test_nothing_reported_is_nothing_held() -> None:
     [charge] = charges(subscription(at(1, 1)), plan(VOLUMES), at(1, 20))
     assert (charge.quantity, charge.amount) == (Decimal(0), Decimal(0))
+
+
+def test_a_report_before_the_period_makes_its_charge_old() -> None:
+    levels = {at(1, 1): "100"}
+    charge = charges(subscription(at(1, 1)), plan(VOLUMES), at(2, 1), levels=levels)[0]
+    now = Usage(Decimal(0), 0, {}, 0)
+    for reports, is_current in ((levels, True), ({at(1, 1): "90"}, False)):
+        held = held_levels(reports, (at(1, 1), at(2, 1)), at(2, 1))
+        usage = explain(charge, None, now, [], None, held).usage
+        assert usage is not None
+        assert usage.is_current == is_current

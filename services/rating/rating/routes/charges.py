@@ -12,8 +12,10 @@ from common.paging import Cursor, Limit, decode_cursor, page
 from common.usage import RowKey, Usage, UsageProjection, UsageRow
 from rating.errors import UNKNOWN_CHARGE, WITHDRAWN_CHARGE
 from rating.explained import ExplainedOut, explain
+from rating.parts.usage import Levels
 from rating.schemas import ChargeList, ChargeOut, Instant
 from rating.store import SCHEMA, charges
+from rating.store.levels import levels
 
 router = APIRouter(tags=["charges"])
 Id = Annotated[str, Path(min_length=1, max_length=300)]
@@ -70,6 +72,7 @@ async def explain_charge(
         if charge.withdrawn:
             raise ApiError(WITHDRAWN_CHARGE, charge.evidence["withdrawn"])
         now: Usage | None = None
+        held: Levels | None = None
         rows: list[UsageRow] = []
         following = None
         listing = f"explain/{id}"
@@ -79,9 +82,11 @@ async def explain_charge(
             place = (charge.tenant, charge.meter, charge.period_from, charge.period_to)
             now = await usage.usage(connection, *place)
             rows = await usage.rows(connection, place, after, limit + 1)
+            if "levels" in charge.evidence:
+                [held] = await levels(connection, [place], state.clock())
             rows, following = page(listing, rows, limit, lambda row: row.key)
     meter = state.meters.definition(charge.meter) if charge.meter is not None else None
-    return explain(charge, meter, now, rows, following)
+    return explain(charge, meter, now, rows, following, held)
 
 
 @router.get("/v1/charges/{id}", dependencies=[scope("charges:read")])

@@ -5,7 +5,7 @@ one and when that was; so does each hour and each day, from which the level befo
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from common.usage import Place
@@ -22,7 +22,8 @@ async def levels(connection: Any, places: Sequence[Place], now: datetime) -> lis
     """
     if not places:
         return []
-    hours = [start.replace(minute=0, second=0, microsecond=0) for _, _, start, _ in places]
+    starts = [start.astimezone(UTC) for _, _, start, _ in places]
+    hours = [start.replace(minute=0, second=0, microsecond=0) for start in starts]
     rows = await connection.fetch(
         """
         WITH report AS (
