@@ -72,7 +72,8 @@ async def test_any_cut_is_the_integral_of_what_was_reported(
     try:
         first, all_of_them = rollups(events[:150], "latest", 1), rollups(events, "latest", 2)
         for batch in (all_of_them[::2], first, all_of_them, first):
-            await projection.upsert(connection, chance.sample(batch, len(batch)))
+            async with connection.transaction():
+                await projection.upsert(connection, chance.sample(batch, len(batch)))
         edges = [START + timedelta(seconds=10 * n) for n in range(-360, (HOURS + 2) * 360)]
         now = START + timedelta(hours=20)
         cuts = [tuple(sorted(chance.sample(edges, 2))) for _ in range(60)]
