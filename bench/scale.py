@@ -7,10 +7,11 @@ from bench.contract import Family
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """`events`: in a run at full speed. `small_requests`: in a run of requests of one event; those
-    of 10 have ten times as many events. `latency_seconds`: of a run at half load, in which up to
-    `decisions` are followed to the edge. `ids`, `rows`, `catalog_tenants`, `meters`: what growth
-    fills in before it measures."""
+    """`events`: in a run at full speed; end to end there are `sustained` times as many, so that the
+    moment from the last request to its events' visibility weighs little. `small_requests`: in a
+    run of requests of one event; those of 10 have ten times as many events. `latency_seconds`: of
+    a run at half load, in which up to `decisions` are followed to the edge. `ids`, `rows`,
+    `catalog_tenants`, `meters`: what growth fills in before it measures."""
 
     name: str
     repetitions: int
@@ -27,6 +28,7 @@ class Scale:
     rows: int
     catalog_tenants: int
     meters: int
+    sustained: int = 1
     tenants: int = 250
     groups: int = 10
 
@@ -50,6 +52,7 @@ FULL = Scale(
     rows=1_000_000,
     catalog_tenants=10_000,
     meters=500,
+    sustained=3,
 )
 QUICK = Scale(
     name="quick",

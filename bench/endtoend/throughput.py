@@ -83,7 +83,7 @@ class Throughput:
             async def measure(_: int) -> Mapping[str, Measurement]:
                 found = {}
                 for kind in KINDS:
-                    load = _traffic(site, kind, site.scale.events)
+                    load = _traffic(site, kind, site.scale.events * site.scale.sustained)
                     found[f"endtoend.{kind}"] = await push(site, ground, books, load)
                 return found
 
