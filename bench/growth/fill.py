@@ -23,8 +23,6 @@ BLOCK_IDS = 15_000
 HOURS = 100
 SHARDS = 4
 SECONDS_A_DAY = 86_400
-TENANTS_AT_A_TIME = 500
-"""Each hour that enters its day comes back as a row."""
 PAST = '{"region":"past"}'
 """The group of usage that is filled in."""
 
@@ -148,11 +146,7 @@ async def projection(
         )
         await connection.execute("ANALYZE rating.usage_hours")
         end = begin + timedelta(hours=hours)
-        tenants = list(used)
-        for first in range(0, len(tenants), TENANTS_AT_A_TIME):
-            some = tenants[first : first + TENANTS_AT_A_TIME]
-            begun = [(tenant, "requests", PAST, 0, end) for tenant in some]
-            await fold(connection, "rating", begun=begun, changed=[])
+        await fold(connection, "rating", begun=[(one, "requests", end) for one in used], changed=[])
         await connection.execute("ANALYZE rating.usage_days")
 
 

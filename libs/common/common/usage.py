@@ -7,9 +7,9 @@ seconds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -74,9 +74,9 @@ def usage_tables(schema: str) -> str:
 class Usage:
     """What a tenant used of a meter in a period.
 
-    `quantity`: in the meter's unit; 0 when there is nothing. `hours`: how many rows of hours and
-    slots it was read from. `version`: the highest version by shard, which identifies the usage
-    that was seen. `count`: of events.
+    `quantity`: in the meter's unit; 0 when there is nothing. `rows`: how many hours and slots it
+    was read from. `versions`: the highest version by shard, which identifies the usage that was
+    seen. `count`: of events.
     """
 
     quantity: Decimal
@@ -151,7 +151,7 @@ class UsageProjection:
         if not places:
             return []
         _check_slots(places)
-        rows = await self._totals(connection, places)
+        rows = await self._totals(connection, places, "shard")
         found: dict[int, list[Any]] = {}
         for row in rows:
             found.setdefault(row["number"] - 1, []).append(row)
@@ -162,9 +162,11 @@ class UsageProjection:
         counted = dict(zip(distinct, members, strict=True))
         return [_usage(found.get(number, []), counted.get(number)) for number in range(len(places))]
 
-    async def _totals(self, connection: Any, places: Sequence[Place]) -> list[Any]:
-        """The totals of each place (its `number` counts from 1) by shard. Each place is added up
-        by itself: grouping all of their rows at once would sort them on disk."""
+    async def _totals(
+        self, connection: Any, places: Sequence[Place], by: Literal["shard", "group_key"]
+    ) -> list[Any]:
+        """The totals of each place (its `number` counts from 1) by shard or group. Each place is
+        added up by itself: grouping all of their rows at once would sort them on disk."""
         hours = [split(start, end) for _, _, start, end in places]
         days = [whole_days(*one) if self._days else (one[1], one[1]) for one in hours]
         parts = [
@@ -174,17 +176,12 @@ class UsageProjection:
             _summed(self._schema, "slot", "slot >= last_hour AND slot < ends"),
         ]
         if self._days:
-            parts.append(_summed(self._schema, "day", "day >= first_day AND day < last_day"))
-            # The sum keeps the hour out of the choice of an index: that of the few hours which
-            # are not folded is the one to read, not that of all hours.
-            parts.append(
+            parts += [
+                _summed(self._schema, "day", "day >= first_day AND day < last_day"),
                 _summed(
-                    self._schema,
-                    "hour",
-                    "hour + interval '0' >= first_day AND hour + interval '0' < last_day"
-                    " AND NOT folded",
-                )
-            )
+                    self._schema, "hour", "hour >= first_day AND hour < last_day AND NOT folded"
+                ),
+            ]
         rows: list[Any] = await connection.fetch(
             f"""
             SELECT place.number, total.*
@@ -195,10 +192,11 @@ class UsageProjection:
                      AS place (tenant, meter, starts, ends, first_hour, last_hour, first_day,
                                last_day, number)
             CROSS JOIN LATERAL (
-                SELECT shard, aggregation, sum(rows)::bigint AS rows, max(version) AS version,
+                SELECT {by}, aggregation, sum(rows)::bigint AS rows, max(version) AS version,
                        {TOTALS}
                 FROM ({" UNION ALL ".join(parts)}) AS used
-                GROUP BY shard, aggregation) AS total
+                GROUP BY {by}, aggregation) AS total
+            ORDER BY place.number, {by}
             """,
             *zip(
                 *(
@@ -215,16 +213,7 @@ class UsageProjection:
         if not places:
             return []
         _check_slots(places)
-        rows = await self._used(
-            connection,
-            places,
-            f"""
-            SELECT number, group_key, aggregation, {TOTALS}
-            FROM used
-            GROUP BY number, group_key, aggregation
-            ORDER BY number, group_key
-            """,
-        )
+        rows = await self._totals(connection, places, "group_key")
         members = await self._distinct_by_group(
             connection,
             [
@@ -349,13 +338,6 @@ class UsageProjection:
         )
         return [Decimal(row["members"]) for row in rows]
 
-    async def prune_slots(self, connection: Any, before: datetime) -> None:
-        """Forget slots (not members) before `before`; hours stay. How long a gauge held its levels
-        before then cannot be told any more: hours keep only their last one."""
-        await connection.execute(
-            f"DELETE FROM {self._schema}.usage_slots WHERE slot < $1", before.astimezone(UTC)
-        )
-
 
 def _part(schema: str, bucket: str, condition: str) -> str:
     """The rows of hours or slots (`bucket`) of `place` for which `condition` holds."""
@@ -371,10 +353,10 @@ def _part(schema: str, bucket: str, condition: str) -> str:
 
 def _summed(schema: str, bucket: str, condition: str) -> str:
     """The rows of days, hours or slots of `place` for which `condition` holds, to be added up."""
-    rows = "hours" if bucket == "day" else "1"
+    rows = "folded_hours" if bucket == "day" else "1"
     return f"""
-                    SELECT shard, aggregation, {rows} AS rows, version, count, sum, min, max,
-                           latest, latest_at
+                    SELECT shard, group_key, aggregation, {rows} AS rows, version, count, sum,
+                           min, max, latest, latest_at
                     FROM {schema}.usage_{bucket}s
                     WHERE tenant = place.tenant
                       AND meter = place.meter

@@ -1,10 +1,10 @@
 """Sums of usage by UTC day, beside the hours that they are made from.
 
 A month of hours is 720 rows a meter, and rating adds it up for every subscription whose usage
-changes. An hour enters its day when a later one of its series has begun; after that the day is made
-again in the transaction that changes one of its hours. Until then the hour is marked as not folded,
-and a period that reads whole days reads it beside them. So each hour is in one of the two, in every
-commit, and a step writes a day only where an hour has ended or is late.
+changes. The hours of a tenant's meter enter their days when it has begun a later one; after that a
+day is made again in the transaction that changes one of its hours. Until then an hour is marked as
+not folded, and a period that reads whole days reads it beside them. So each hour is in one of the
+two, in every commit, and a step writes a day only where an hour has ended or is late.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,8 +23,11 @@ TOTALS: Final = """
     max(latest_at) FILTER (WHERE latest IS NOT NULL) AS latest_at"""
 """Columns that merge rows of usage as `common.aggregates` does."""
 
-HourKey = tuple[str, str, str, int, datetime]
-"""(tenant, meter, group key, shard, hour)"""
+_VALUES: Final = "count, sum, min, max, latest, latest_at"
+Begun = tuple[str, str, datetime]
+"""(tenant, meter, hour)"""
+DayKey = tuple[str, str, str, int, datetime]
+"""(tenant, meter, group key, shard, UTC day)"""
 
 
 def day_table(schema: str) -> str:
@@ -60,13 +63,18 @@ def day_table(schema: str) -> str:
 
 
 def folding(schema: str) -> str:
-    """SQL that lets hours enter their days later, for a service's migration after `day_table`."""
+    """SQL that lets hours enter their days later, for a service's migration after `day_table`.
+
+    A column changes its name, so that a process from before, which would write and read days that
+    hold all hours, fails instead.
+    """
     return f"""
     ALTER TABLE {schema}.usage_hours ADD COLUMN folded boolean NOT NULL DEFAULT true;
     ALTER TABLE {schema}.usage_hours ALTER COLUMN folded SET DEFAULT false;
     COMMENT ON COLUMN {schema}.usage_hours.folded IS 'whether its row in usage_days holds it';
     CREATE INDEX usage_hours_not_folded
-        ON {schema}.usage_hours (tenant, meter, group_key, shard, hour) WHERE NOT folded;
+        ON {schema}.usage_hours (tenant, meter, hour) WHERE NOT folded;
+    ALTER TABLE {schema}.usage_days RENAME COLUMN hours TO folded_hours;
     """
 
 
@@ -85,67 +93,89 @@ def whole_days(first_hour: datetime, last_hour: datetime) -> tuple[datetime, dat
     return (first, last) if first < last else (last_hour, last_hour)
 
 
-async def fold(
-    tx: Any, schema: str, *, begun: Sequence[HourKey], changed: Iterable[HourKey]
-) -> None:
-    """Bring the days up to their hours. `begun`: hours that are new, so the hours before them
-    enter their days. `changed`: hours whose day holds them already."""
-    ended: list[Any] = []
-    if begun:
-        ended = await tx.fetch(
-            f"""
-            UPDATE {schema}.usage_hours AS known
-            SET folded = true
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[])
-                     AS begun (tenant, meter, group_key, shard, hour)
-            WHERE known.tenant = begun.tenant
-              AND known.meter = begun.meter
-              AND known.group_key = begun.group_key
-              AND known.shard = begun.shard
-              AND known.hour < begun.hour
-              AND NOT known.folded
-            RETURNING known.tenant, known.meter, known.group_key, known.shard, known.hour
-            """,
-            *zip(*sorted(begun), strict=True),
-        )
-    await _refresh(tx, schema, {(*place, day_of(hour)) for *place, hour in (*ended, *changed)})
+async def fold(tx: Any, schema: str, *, begun: Iterable[Begun], changed: Iterable[DayKey]) -> None:
+    """Bring the days up to their hours. `begun`: hours that are new, so those before them enter
+    their days. `changed`: days of which hours that they hold have changed."""
+    newest: dict[tuple[str, str], datetime] = {}
+    for tenant, meter, hour in begun:
+        newest[tenant, meter] = max(hour, newest.get((tenant, meter), hour))
+    if newest:
+        await _fold_ended(tx, schema, [(*place, newest[place]) for place in sorted(newest)])
+    days = sorted(set(changed))
+    if days:
+        await _make_again(tx, schema, days)
 
 
-async def _refresh(tx: Any, schema: str, touched: Iterable[tuple[Any, ...]]) -> None:
-    """Make those days, (tenant, meter, group key, shard, day), again from their folded hours."""
-    rows = sorted(touched)
-    if not rows:
-        return
+async def _fold_ended(tx: Any, schema: str, begun: Sequence[Begun]) -> None:
     await tx.execute(
         f"""
-        INSERT INTO {schema}.usage_days
-            (tenant, meter, day, group_key, shard, aggregation, hours, version, count, sum, min,
-             max, latest, latest_at)
-        SELECT touched.tenant, touched.meter, touched.day, touched.group_key, touched.shard,
-               made.*
+        WITH ended AS (
+            UPDATE {schema}.usage_hours AS known
+            SET folded = true
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS begun (tenant, meter, hour)
+            WHERE known.tenant = begun.tenant
+              AND known.meter = begun.meter
+              AND known.hour < begun.hour
+              AND NOT known.folded
+            RETURNING known.*)
+        INSERT INTO {schema}.usage_days AS known
+            (tenant, meter, day, group_key, shard, aggregation, folded_hours, version, {_VALUES})
+        SELECT tenant, meter, date_trunc('day', hour, 'UTC') AS day, group_key, shard, aggregation,
+               count(*), max(version), {TOTALS}
+        FROM ended
+        GROUP BY tenant, meter, day, group_key, shard, aggregation
+        ORDER BY tenant, meter, day, group_key, shard
+        ON CONFLICT (tenant, meter, day, group_key, shard) DO UPDATE
+        SET folded_hours = known.folded_hours + excluded.folded_hours,
+            version = greatest(known.version, excluded.version),
+            count = known.count + excluded.count,
+            sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
+            min = least(known.min, excluded.min),
+            max = greatest(known.max, excluded.max),
+            latest = CASE
+                WHEN known.latest_at IS NULL
+                  OR (excluded.latest_at, excluded.latest) > (known.latest_at, known.latest)
+                THEN excluded.latest
+                ELSE known.latest
+            END,
+            latest_at = greatest(known.latest_at, excluded.latest_at)
+        """,
+        *zip(*begun, strict=True),
+    )
+
+
+async def _make_again(tx: Any, schema: str, days: Sequence[DayKey]) -> None:
+    """From the hours that the days hold; each is looked up by its whole key, because a day of a
+    tenant's meter has the hours of all its groups."""
+    await tx.execute(
+        f"""
+        UPDATE {schema}.usage_days AS known
+        SET folded_hours = made.hours,
+            version = made.version,
+            count = made.count,
+            sum = made.sum,
+            min = made.min,
+            max = made.max,
+            latest = made.latest,
+            latest_at = made.latest_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[])
                  AS touched (tenant, meter, group_key, shard, day)
         CROSS JOIN LATERAL (
-            SELECT aggregation, count(*) AS hours, max(version) AS version, {TOTALS}
+            SELECT count(*) AS hours, max(version) AS version, {TOTALS}
             FROM {schema}.usage_hours
             WHERE tenant = touched.tenant
               AND meter = touched.meter
-              AND hour >= touched.day
-              AND hour < touched.day + interval '24 hours'
+              AND hour = ANY (ARRAY(
+                      SELECT touched.day + number * interval '1 hour'
+                      FROM generate_series(0, 23) AS number))
               AND group_key = touched.group_key
               AND shard = touched.shard
-              AND folded
-            GROUP BY aggregation) AS made
-        ON CONFLICT (tenant, meter, day, group_key, shard) DO UPDATE
-        SET aggregation = excluded.aggregation,
-            hours = excluded.hours,
-            version = excluded.version,
-            count = excluded.count,
-            sum = excluded.sum,
-            min = excluded.min,
-            max = excluded.max,
-            latest = excluded.latest,
-            latest_at = excluded.latest_at
+              AND folded) AS made
+        WHERE known.tenant = touched.tenant
+          AND known.meter = touched.meter
+          AND known.day = touched.day
+          AND known.group_key = touched.group_key
+          AND known.shard = touched.shard
         """,
-        *zip(*rows, strict=True),
+        *zip(*days, strict=True),
     )

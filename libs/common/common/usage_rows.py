@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from common.contracts.rollups import Aggregate, Rollup, group_key
-from common.usage_days import fold
+from common.usage_days import day_of, fold
 
 _HOURS: Final = 0
 _SLOTS: Final = 1
@@ -107,8 +107,12 @@ async def _write_hours(tx: Any, schema: str, days: bool) -> None:
     await fold(
         tx,
         schema,
-        begun=[tuple(key) for *key, folded in rows if not folded],
-        changed=[tuple(key) for *key, folded in rows if folded],
+        begun=[(row["tenant"], row["meter"], row["hour"]) for row in rows if not row["folded"]],
+        changed=[
+            (row["tenant"], row["meter"], row["group_key"], row["shard"], day_of(row["hour"]))
+            for row in rows
+            if row["folded"]
+        ],
     )
 
 

@@ -18,7 +18,8 @@ class Settings(StreamSettings, PeerSettings):
         gt=0,
         description=(
             "Subscriptions whose usage changed are rated at most this often; also how soon a new"
-            " period or a changed subscription is noticed."
+            " period or a changed subscription is noticed. While much usage comes in, both take up"
+            " to a second longer."
         ),
     )
     rate_subscriptions: int = Field(

@@ -83,7 +83,7 @@ async def simulate(
         usage = _Once()
         sums: list[dict[str, Any]] = []
         for variants in (plans, under(plans, drafts)):
-            made = await assess(connection, usage, fit, variants, spans, now=min(now, asked.end))
+            made = await assess(connection, usage, fit, variants, spans, now=now)
             of: dict[str, list[Any]] = {one.id: [] for one in fit}
             for charge in made:
                 of[charge.subscription].append(charge)

@@ -14,7 +14,12 @@ class Settings(StreamSettings, PeerSettings):
         description="PostgreSQL, as the role `throttler`, which owns nothing.",
     )
     tick_seconds: float = Field(
-        0.2, gt=0, description="How soon changed rules, tenants and ended windows are looked at."
+        0.2,
+        gt=0,
+        description=(
+            "How soon changed rules, tenants and ended windows are looked at; while much usage"
+            " comes in, up to a second later."
+        ),
     )
     feed_seconds: float = Field(
         0.2, gt=0, description="How often an API process looks for new decisions."

@@ -49,6 +49,20 @@ async def test_an_hour_enters_its_day_when_the_next_one_begins(world: World) -> 
         assert await _days_and_folded_hours(world) == (3, 3)
 
 
+async def test_an_hour_enters_its_day_once_whoever_sees_the_next_one(world: World) -> None:
+    async with world.running() as api:
+        await api.define("requests")
+        await world.send(event(1), event(2, at="2026-11-23T11:59:59Z"))
+        await api.until("requests", {"acme": "2"})
+    async with world.running() as api:
+        await world.send(event(3, at="2026-11-23T11:00:00Z"))
+        await api.until("requests", {"acme": "3"})
+        assert await _days_and_folded_hours(world) == (2, 2)
+        await world.send(event(4, at="2026-11-23T13:00:00Z"))
+        await api.until("requests", {"acme": "4"})
+        assert await _days_and_folded_hours(world) == (3, 3)
+
+
 async def _days_and_folded_hours(world: World) -> tuple[int, int]:
     """How many events the days have, and the hours that say they are in them."""
     connection = await connect(world.service_url)

@@ -138,3 +138,35 @@ async def test_it_is_the_dictionary(
 async def test_bounds_off_the_slots_are_refused(pool: asyncpg.Pool) -> None:
     with pytest.raises(ValueError, match="slots"):
         await UsageProjection("kernel").usage(pool, "t", "m", START, START + timedelta(seconds=15))
+
+
+async def test_a_process_from_before_fails_at_a_day(pool: asyncpg.Pool) -> None:
+    """It would add hours to days that are added again when they are over."""
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await pool.execute("SELECT hours FROM kernel.usage_days")
+    with pytest.raises(asyncpg.UndefinedColumnError):
+        await pool.execute("INSERT INTO kernel.usage_days (tenant, hours) VALUES ('t', 1)")
+
+
+async def test_an_hour_of_a_group_that_never_returns_enters_its_day(pool: asyncpg.Pool) -> None:
+    projection = UsageProjection("kernel", days=True)
+    for number, group in enumerate("abc"):
+        hour = START + timedelta(hours=number)
+        value = Aggregate(count=1, sum=None, min=None, max=None, latest=None, latest_at=None)
+        rollup = Rollup(
+            tenant="t",
+            meter="m",
+            aggregation="count",
+            unit="",
+            group={"g": group},
+            hour=hour,
+            shard=0,
+            version=1,
+            value=value,
+            slots=[Slot(start=hour, value=value)],
+        )
+        async with pool.acquire() as connection, connection.transaction():
+            await projection.upsert(connection, [rollup])
+    rows = await pool.fetch("SELECT group_key FROM kernel.usage_hours WHERE NOT folded")
+    assert [row["group_key"] for row in rows] == ['{"g":"c"}']
+    assert await pool.fetchval("SELECT sum(folded_hours) FROM kernel.usage_days") == 2

@@ -24,7 +24,7 @@ from ingest.sequence import NodeSequence
 from ingest.store import accounting, dead_events, ledger_blocks, nodes
 from ingest.store.ledger_blocks import Address, Written
 from rating.store import charges
-from tests.integration.common.test_usage_projection import SECONDS, START
+from tests.integration.common.test_usage_projection import LONG_SECONDS, START
 from tests.integration.common.test_usage_projection import Model as Told
 from tests.simulation.models import accounting as model_accounting
 from tests.simulation.models import backfills as model_backfills
@@ -247,7 +247,7 @@ async def test_charges(both: Callable[..., Any], seed: int) -> None:
 @pytest.mark.parametrize("aggregation", ["count", "sum", "max", "unique_count"])
 async def test_the_projection_of_usage(both: Callable[..., Any], aggregation: str) -> None:
     random = Random(aggregation)
-    told = Told(aggregation, random)
+    told = Told(aggregation, random, LONG_SECONDS)
     told.run()
     deliveries = told.rollups + random.choices(told.rollups, k=30)
     random.shuffle(deliveries)
@@ -258,7 +258,7 @@ async def test_the_projection_of_usage(both: Callable[..., Any], aggregation: st
             async with pair.step():
                 await stored.upsert(pair.connection, batch)
                 await modelled.upsert(pair.tx, batch)
-            cuts = sorted(random.randrange(SECONDS // 10 + 1) for _ in range(2))
+            cuts = sorted(random.randrange(LONG_SECONDS // 10 + 1) for _ in range(2))
             places = [("t", "m", START + cuts[0] * SLOT, START + cuts[1] * SLOT)]
             one = await stored.usages(pair.connection, places)
             assert one == await modelled.usages(pair.model, places)

@@ -102,10 +102,11 @@ async def test_a_late_report_changes_all_that_follow(
 
 async def test_a_draft_prices_the_same_levels(client: httpx.AsyncClient) -> None:
     draft = {"name": "D", "currency": "USD", "prices": [VOLUMES | {"unit_amount": "2"}]}
-    span = {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}
-    body: dict[str, Any] = {"replaces": "standard", "plan": draft, **span}
-    [outcome] = (await client.post("/v1/simulations", json=body)).json()["tenants"]
-    assert (outcome["now"], outcome["then"]) == ("150", "300")
+    for end in ("2026-11-01", "2026-10-31", "2026-10-10"):
+        span = {"from": "2026-10-01T00:00:00Z", "to": f"{end}T00:00:00Z"}
+        body: dict[str, Any] = {"replaces": "standard", "plan": draft, **span}
+        [outcome] = (await client.post("/v1/simulations", json=body)).json()["tenants"]
+        assert (outcome["now"], outcome["then"]) == ("150", "300"), end
 
 
 async def test_a_meter_that_reports_no_levels(client: httpx.AsyncClient, world: World) -> None:

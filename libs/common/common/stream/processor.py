@@ -86,8 +86,9 @@ class Stage(Protocol):
     root: bool
     """Whether this is the first stage, whose watermark is the broker's clock."""
     tick_seconds: float | None
-    """`apply` is called at least this often, with no messages when there are none; None: as often
-    as the lease asks for, about every third of it."""
+    """`apply` is called at least this often while there are no messages; None: as often as the
+    lease asks for, about every third of it. Under load it is called with every step, and those
+    are `gather_seconds` apart at the most, and what a step takes."""
 
     async def recover(self, part: Partition) -> None:
         """Take over: emit again what was committed and perhaps not emitted (it is deterministic),

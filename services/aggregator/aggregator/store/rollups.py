@@ -140,8 +140,9 @@ async def write(
     answers = await tx.fetch(_UPSERT_HOURS, shard, version)
     hours = [_row(one) for one in answers]
     late = [(row.series, row.bucket) for row, one in zip(hours, answers, strict=True) if one[8]]
+    days = 0
     if late:
-        await tx.execute(_ADD_LATE, shard, version, *zip(*late, strict=True))
+        days = db.affected(await tx.execute(_ADD_LATE, shard, version, *zip(*late, strict=True)))
     await tx.execute(
         """
         INSERT INTO aggregator.unpublished (shard, version, series, hours)
@@ -152,7 +153,7 @@ async def write(
         [row.series for row in hours],
         [row.bucket for row in hours],
     )
-    rows = dict(zip(TABLES, map(len, grains), strict=True))
+    rows = dict(zip(TABLES, map(len, grains), strict=True)) | {"days": days}
     return Written(rows, hours, slots, await _write_members(tx, shard, version, series, ids))
 
 
@@ -213,8 +214,7 @@ _MERGED: Final = """
                 THEN excluded.latest
                 ELSE known.latest
             END,
-            latest_at = greatest(known.latest_at, excluded.latest_at),
-            version = excluded.version
+            latest_at = greatest(known.latest_at, excluded.latest_at)
         """
 
 
@@ -224,7 +224,7 @@ def _upsert(grain: int, table: str) -> str:
         SELECT series, bucket, $1, count, coalesce(sum, whole), min, max, latest, latest_at, $2
         FROM staged
         WHERE grain = {grain}
-        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}
+        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}, version = excluded.version
         RETURNING series, bucket, {_VALUES}
         """
 
@@ -232,7 +232,7 @@ def _upsert(grain: int, table: str) -> str:
 def _add_to_days(hours: str) -> str:
     """`hours`: a FROM item of hours to be added, called `hour`."""
     return f"""
-        INSERT INTO aggregator.days AS known (series, bucket, shard, {_VALUES}, version)
+        INSERT INTO aggregator.days AS known (series, bucket, shard, {_VALUES}, folded_version)
         SELECT hour.series, date_trunc('day', hour.bucket, 'UTC') AS day, $1,
                sum(hour.count), sum(hour.sum), min(hour.min), max(hour.max),
                (array_agg(hour.latest ORDER BY hour.latest_at DESC, hour.latest DESC)
@@ -241,7 +241,8 @@ def _add_to_days(hours: str) -> str:
         FROM {hours}
         GROUP BY hour.series, day
         ORDER BY hour.series, day
-        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}
+        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED},
+            folded_version = excluded.folded_version
         """
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from common.money import plain
-from rating.exact import Exact, minus, times
+from rating.exact import Exact, times
 from rating.prices.fields import Fields
 
 KINDS: Final = ("percent", "amount", "quantity")
@@ -18,10 +18,6 @@ class Discount:
 
     kind: str
     value: Decimal
-
-    def units(self, quantity: Exact) -> Exact:
-        """What the model sees of a quantity, for a discount of units."""
-        return max(Decimal(0), minus(quantity, self.value))
 
     def off(self, amount: Exact) -> Exact:
         """What is taken off an amount, for a discount of money."""

@@ -49,12 +49,12 @@ async def levels(connection: Any, places: Sequence[Place], now: datetime) -> lis
                        AND meter = place.meter
                        AND day < place.day
                      UNION ALL
-                     -- Hours that are in no day yet; the sum keeps to their own small index.
+                     -- Hours that are in no day yet.
                      SELECT group_key, latest, latest_at
                      FROM rating.usage_hours
                      WHERE tenant = place.tenant
                        AND meter = place.meter
-                       AND hour + interval '0' < place.day
+                       AND hour < place.day
                        AND NOT folded
                      UNION ALL
                      SELECT group_key, latest, latest_at
