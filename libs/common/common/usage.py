@@ -14,9 +14,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from common.aggregates import combine
+from common.aggregates_sql import TOTALS
 from common.contracts.rollups import Aggregate, Rollup, group_key
 from common.periods import slot_of
-from common.usage_days import TOTALS, whole_days
+from common.usage_days import whole_days
 from common.usage_rows import write
 
 HOUR = timedelta(hours=1)

@@ -11,19 +11,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from common.aggregates_sql import ADDED, TOTALS, VALUES
+
 DAY: Final = timedelta(days=1)
 
-TOTALS: Final = """
-    sum(count)::bigint AS count,
-    sum(sum) AS sum,
-    min(min) AS min,
-    max(max) AS max,
-    (array_agg(latest ORDER BY latest_at DESC, latest DESC)
-        FILTER (WHERE latest IS NOT NULL))[1] AS latest,
-    max(latest_at) FILTER (WHERE latest IS NOT NULL) AS latest_at"""
-"""Columns that merge rows of usage as `common.aggregates` does."""
-
-_VALUES: Final = "count, sum, min, max, latest, latest_at"
 Begun = tuple[str, str, datetime]
 """(tenant, meter, hour)"""
 DayKey = tuple[str, str, str, int, datetime]
@@ -119,7 +110,7 @@ async def _fold_ended(tx: Any, schema: str, begun: Sequence[Begun]) -> None:
               AND NOT known.folded
             RETURNING known.*)
         INSERT INTO {schema}.usage_days AS known
-            (tenant, meter, day, group_key, shard, aggregation, folded_hours, version, {_VALUES})
+            (tenant, meter, day, group_key, shard, aggregation, folded_hours, version, {VALUES})
         SELECT tenant, meter, date_trunc('day', hour, 'UTC') AS day, group_key, shard, aggregation,
                count(*), max(version), {TOTALS}
         FROM ended
@@ -127,18 +118,7 @@ async def _fold_ended(tx: Any, schema: str, begun: Sequence[Begun]) -> None:
         ORDER BY tenant, meter, day, group_key, shard
         ON CONFLICT (tenant, meter, day, group_key, shard) DO UPDATE
         SET folded_hours = known.folded_hours + excluded.folded_hours,
-            version = greatest(known.version, excluded.version),
-            count = known.count + excluded.count,
-            sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
-            min = least(known.min, excluded.min),
-            max = greatest(known.max, excluded.max),
-            latest = CASE
-                WHEN known.latest_at IS NULL
-                  OR (excluded.latest_at, excluded.latest) > (known.latest_at, known.latest)
-                THEN excluded.latest
-                ELSE known.latest
-            END,
-            latest_at = greatest(known.latest_at, excluded.latest_at)
+            version = greatest(known.version, excluded.version), {ADDED}
         """,
         *zip(*begun, strict=True),
     )

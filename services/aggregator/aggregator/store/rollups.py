@@ -19,11 +19,11 @@ from aggregator.cells import Cell, instant
 from aggregator.compile import CompiledMeter
 from aggregator.fold import HOUR_MS, Series, SeriesKey, roll_up
 from common import db
+from common.aggregates_sql import ADDED, TOTALS, VALUES
 from common.contracts.rollups import Aggregate
 
 TABLES: Final = ("slots", "hours")
 
-_VALUES = "count, sum, min, max, latest, latest_at"
 _WHOLE: Final = 2**63
 
 
@@ -203,46 +203,28 @@ def _row(row: asyncpg.Record) -> Row:
     )
 
 
-_MERGED: Final = """
-        SET count = known.count + excluded.count,
-            sum = coalesce(known.sum + excluded.sum, known.sum, excluded.sum),
-            min = least(known.min, excluded.min),
-            max = greatest(known.max, excluded.max),
-            latest = CASE
-                WHEN known.latest_at IS NULL
-                  OR (excluded.latest_at, excluded.latest) > (known.latest_at, known.latest)
-                THEN excluded.latest
-                ELSE known.latest
-            END,
-            latest_at = greatest(known.latest_at, excluded.latest_at)
-        """
-
-
 def _upsert(grain: int, table: str) -> str:
     return f"""
-        INSERT INTO aggregator.{table} AS known (series, bucket, shard, {_VALUES}, version)
+        INSERT INTO aggregator.{table} AS known (series, bucket, shard, {VALUES}, version)
         SELECT series, bucket, $1, count, coalesce(sum, whole), min, max, latest, latest_at, $2
         FROM staged
         WHERE grain = {grain}
-        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED}, version = excluded.version
-        RETURNING series, bucket, {_VALUES}
+        ON CONFLICT (series, bucket, shard) DO UPDATE
+        SET version = excluded.version, {ADDED}
+        RETURNING series, bucket, {VALUES}
         """
 
 
 def _add_to_days(hours: str) -> str:
-    """`hours`: a FROM item of hours to be added, called `hour`."""
+    """`hours`: a FROM item of the hours to be added."""
     return f"""
-        INSERT INTO aggregator.days AS known (series, bucket, shard, {_VALUES}, folded_version)
-        SELECT hour.series, date_trunc('day', hour.bucket, 'UTC') AS day, $1,
-               sum(hour.count), sum(hour.sum), min(hour.min), max(hour.max),
-               (array_agg(hour.latest ORDER BY hour.latest_at DESC, hour.latest DESC)
-                   FILTER (WHERE hour.latest_at IS NOT NULL))[1],
-               max(hour.latest_at), $2
+        INSERT INTO aggregator.days AS known (series, bucket, shard, folded_version, {VALUES})
+        SELECT series, date_trunc('day', bucket, 'UTC') AS day, $1, $2, {TOTALS}
         FROM {hours}
-        GROUP BY hour.series, day
-        ORDER BY hour.series, day
-        ON CONFLICT (series, bucket, shard) DO UPDATE {_MERGED},
-            folded_version = excluded.folded_version
+        GROUP BY series, day
+        ORDER BY series, day
+        ON CONFLICT (series, bucket, shard) DO UPDATE
+        SET folded_version = excluded.folded_version, {ADDED}
         """
 
 
