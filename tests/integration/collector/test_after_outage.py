@@ -89,10 +89,13 @@ def assert_claims_are_true(centre: Centre) -> None:
 
 
 async def test_new_usage_does_not_wait_behind_a_backlog(centre: Centre, spool: Spool) -> None:
+    centre.answers = ["take"] * 2 + ["503"] * 10_000
     node = Node(spool)
     await node.see(BACKLOG)
     async with node.shipping(centre.url):
         app = asyncio.create_task(node.see_now_and_then())
+        await eventually(lambda: spool.state.backlog > 0 and len(node.fresh) > 10)
+        centre.answers.clear()
         await eventually(lambda: spool.state.identity.acked_seq >= BACKLOG, timeout=60)
         app.cancel()
         await asyncio.wait([app])
