@@ -11,6 +11,7 @@ must have been taken: a centre that refuses everything has a fault of its own, w
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -170,6 +171,9 @@ class Shipper:
         await self._deliver(
             Batch(identity.node, identity.epoch, first_seq, self._sealed(acked_seq), events)
         )
+        # A response and its stream refer to each other, and hold the body that was sent. The
+        # collector of such cycles comes by seldom (common.service), after hundreds of megabytes.
+        gc.collect(0)
         if self._lanes.fresh_was_last:
             self._fresh_sent_at = time.monotonic()
         return len(events)

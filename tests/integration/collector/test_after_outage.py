@@ -1,6 +1,7 @@
 """The centre comes back: new usage leaves at once, the backlog follows, and no claim is untrue."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,21 @@ async def test_new_usage_does_not_wait_behind_a_backlog(centre: Centre, spool: S
     assert centre.conflicts == []
     assert_claims_are_true(centre)
     assert centre.batches[-1]["sealed_through"] > centre.batches[0]["sealed_through"]
+
+
+async def test_what_was_sent_does_not_stay_in_memory(centre: Centre, spool: Spool) -> None:
+    """Without help from the collector of cycles, which looks only after 200,000 objects."""
+    node = Node(spool)
+    await node.see(BACKLOG)
+    gc.disable()
+    try:
+        async with node.shipping(centre.url):
+            await eventually(lambda: spool.state.unsent == 0, timeout=60)
+            kept = sum(isinstance(one, httpx.Response) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert len(centre.batches) > 10
+    assert kept < 3
 
 
 async def test_a_restart_and_lost_answers_in_the_middle(
