@@ -38,8 +38,8 @@ simulate: $(INSTALLED) ## the stages under random faults in virtual time (SEED=0
 	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(RUNS),2000)
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## remove each protection in turn and see which test notices; the table goes into docs/promises.md (RUNS=100)
-	@$(BIN)/python -m tests.mutants --runs $(or $(RUNS),100)
+mutants: $(INSTALLED) ## remove each protection in turn and see which test notices; the table goes into docs/promises.md (RUNS=300)
+	@$(BIN)/python -m tests.mutants --runs $(or $(RUNS),300)
 
 CASES ?= 1000000
 .PHONY: rating-oracle

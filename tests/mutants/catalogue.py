@@ -247,7 +247,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "version on upsert, in PostgreSQL",
         "P4",
-        Text("common.usage", "            WHERE excluded.version > known.version\n", ""),
+        Text("common.usage_rows", "        WHERE excluded.version > known.version\n", ""),
         "tests/integration/common/test_usage_projection.py",
         needs_servers=True,
     ),
