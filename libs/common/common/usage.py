@@ -239,17 +239,22 @@ class UsageProjection:
         """Up to `limit` rows that a place's usage is read from, by time, group and shard, from
         behind `after`."""
         _check_slots([place])
-        rows = await self._used(
-            connection,
-            [place],
-            """
-            SELECT bucket, width, group_key, shard, aggregation, version,
-                   count, sum, min, max, latest, latest_at
-            FROM used
+        hour = _part(self._schema, "hour", "hour >= first_hour AND hour < last_hour")
+        before = _part(self._schema, "slot", "slot >= starts AND slot < least(first_hour, ends)")
+        behind = _part(self._schema, "slot", "slot >= last_hour AND slot < ends")
+        rows = await connection.fetch(
+            f"""
+            SELECT used.*
+            FROM (SELECT $1::text, $2::text, $3::timestamptz, $4::timestamptz, $5::timestamptz,
+                         $6::timestamptz)
+                     AS place (tenant, meter, starts, ends, first_hour, last_hour)
+            CROSS JOIN LATERAL ({hour} UNION ALL {before} UNION ALL {behind}) AS used
             WHERE $7::timestamptz IS NULL OR (bucket, group_key, shard) > ($7, $8::text, $9::int)
             ORDER BY bucket, group_key, shard
             LIMIT $10
             """,
+            *place,
+            *split(place[2], place[3]),
             *(after or (None, None, None)),
             limit,
         )
@@ -265,38 +270,6 @@ class UsageProjection:
             )
             for row in rows
         ]
-
-    async def _used(
-        self, connection: Any, places: Sequence[Place], query: str, *arguments: Any
-    ) -> list[Any]:
-        """The answer to `query` over `used`: the rows of the places, each with its place's
-        `number` (from 1). `arguments` begin at $7."""
-        whole_hours = [split(start, end) for _, _, start, end in places]
-        hour = _part(self._schema, "hour", "hour >= first_hour AND hour < last_hour")
-        before = _part(self._schema, "slot", "slot >= starts AND slot < least(first_hour, ends)")
-        behind = _part(self._schema, "slot", "slot >= last_hour AND slot < ends")
-        rows: list[Any] = await connection.fetch(
-            f"""
-            WITH used AS (
-                SELECT place.number, part.*
-                FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
-                            $5::timestamptz[], $6::timestamptz[])
-                         WITH ORDINALITY
-                         AS place (tenant, meter, starts, ends, first_hour, last_hour, number)
-                CROSS JOIN LATERAL ({hour} UNION ALL {before} UNION ALL {behind}) AS part
-            )
-            {query}
-            """,
-            *zip(
-                *(
-                    (*place, first, last)
-                    for place, (first, last) in zip(places, whole_hours, strict=True)
-                ),
-                strict=True,
-            ),
-            *arguments,
-        )
-        return rows
 
     async def _distinct_by_group(
         self, connection: Any, wanted: Sequence[tuple[Place, str]]

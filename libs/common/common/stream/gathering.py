@@ -13,7 +13,7 @@ GATHER_SECONDS: Final = 0.5
 REST: Final = 8
 """A stage rests so many times as long as its last step took. Few steps a second are cheap, because
 what they write over and over is written once; and a process has several partitions, whose steps
-take turns."""
+share one interpreter."""
 STEP_BYTES: Final = 8 * 2**20
 """A step with as much does not wait for more: until it ends, its events are objects in memory."""
 NO_WAIT_SECONDS: Final = 0.001
