@@ -11,7 +11,6 @@ must have been taken: a centre that refuses everything has a fault of its own, w
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 3.0
 _answer_decoder = msgspec.json.Decoder(Answer)
+_NO_STREAM = httpx.ByteStream(b"")
 
 
 class UnsentError(Exception):
@@ -171,9 +171,6 @@ class Shipper:
         await self._deliver(
             Batch(identity.node, identity.epoch, first_seq, self._sealed(acked_seq), events)
         )
-        # A response and its stream refer to each other, and hold the body that was sent. The
-        # collector of such cycles comes by seldom (common.service), after hundreds of megabytes.
-        gc.collect(0)
         if self._lanes.fresh_was_last:
             self._fresh_sent_at = time.monotonic()
         return len(events)
@@ -255,6 +252,10 @@ class Shipper:
                 response = await self._client.post("/v1/batches", content=body, headers=headers)
             except httpx.HTTPError as error:
                 raise self._unsent(type(error).__name__, str(error)) from None
+        # The stream, read by now, refers back to the response, which holds the body that was
+        # sent. The collector of cycles comes by seldom (common.service): after a day's backlog
+        # hundreds of megabytes would wait for it.
+        response.stream = _NO_STREAM
         match verdict(response.status_code):
             case Verdict.LATER:
                 raise self._unsent(
