@@ -149,8 +149,7 @@ def periods_begun(subscription: Subscription, plans: Plans, by: datetime) -> int
 
 
 def next_begin(subscription: Subscription, plans: Plans, by: datetime) -> datetime | None:
-    """When the first billing period begins that has not begun by `by`, or the running one ends, if
-    its end is what it waits for; None: neither will be."""
+    """When the first billing period begins that has not begun by `by`; None: none will."""
     for stay in stays(subscription, plans):
         if stay.start > by:
             return stay.start
@@ -162,13 +161,24 @@ def next_begin(subscription: Subscription, plans: Plans, by: datetime) -> dateti
         ):
             if period.start > by:
                 return period.start
-        if stay.plan.plan.holds_levels and stay.end is not None:
-            return stay.end
     return None
 
 
+def next_rating(subscription: Subscription, plans: Plans, by: datetime) -> datetime | None:
+    """When what it owes changes next after `by` though nothing is used: a billing period begins, or
+    a price of levels ends, which counts to its last report until then. None: never."""
+    found = [next_begin(subscription, plans, by)]
+    if holds_levels(subscription, plans):
+        at_that_time = [(by, by + timedelta(microseconds=1))]
+        for one in billing_periods(subscription, plans, by=by, spans=at_that_time):
+            for price in one.plan.plan.all_prices:
+                if price.holds_levels:
+                    found += [end for _, end in one.billing.held(price.add_on, price.window)]
+    return min((at for at in found if at is not None and at > by), default=None)
+
+
 def holds_levels(subscription: Subscription, plans: Plans) -> bool:
-    """Whether a period of it must be rated when it has ended, though nothing is used."""
+    """Whether it must be rated when a price ends, though nothing is used."""
     return any(plans[key].plan.holds_levels for key in keys_of(subscription))
 
 

@@ -118,7 +118,7 @@ class Plan:
     @property
     def holds_levels(self) -> bool:
         """Whether what a period costs is known only when it has ended, though nothing is used."""
-        return any(price.price.model.needs == "changes" for price in self.all_prices)
+        return any(price.holds_levels for price in self.all_prices)
 
 
 def read_plan(body: Mapping[str, Any]) -> tuple[Plan, list[FieldError]]:

@@ -1,9 +1,9 @@
 """The rating stage: usage.rollups in, charges out.
 
 A step stores the usage it read and marks the subscriptions it concerns. At most every
-`rate_seconds`, a step also rates what is marked, by usage or by the API, and what begins a period:
-each affected period whole, from its absolute usage. Changed charges are written in the step's
-transaction and emitted after it; only then is the watermark passed on.
+`rate_seconds`, a step also rates what is marked, by usage or by the API, and what begins a period
+or ends a price of levels: each affected period whole, from its absolute usage. Changed charges are
+written in the step's transaction and emitted after it; only then is the watermark passed on.
 """
 
 import time
@@ -26,7 +26,7 @@ from common.stream.watermark import WatermarkTeller
 from common.usage import UsageProjection
 from rating import metrics
 from rating.assess import assess, remembers
-from rating.billing import Span, holds_levels, keys_of, next_begin
+from rating.billing import Span, holds_levels, keys_of, next_rating
 from rating.charging import changes, withdraw
 from rating.plan_book import PlanBook
 from rating.store import SCHEMA, charges, subscriptions, work
@@ -164,7 +164,7 @@ class RatingStage:
     ) -> dict[str, Charge]:
         found = await subscriptions.many(tx, list(due))
         plans = await state.plans.load(tx, {key for one in found for key in keys_of(one)})
-        following = {one.id: next_begin(one, plans, now) for one in found}
+        following = {one.id: next_rating(one, plans, now) for one in found}
         spans = {one.id: _spans(due[one.id], now, holds_levels(one, plans)) for one in found}
         made = await assess(tx, self._usage, found, plans, spans, now=now, watermark=watermark)
         await work.reschedule(

@@ -119,3 +119,28 @@ async def test_a_meter_that_reports_no_levels(client: httpx.AsyncClient, world: 
 
     problem = refused(await eventually(known), 422, "unfit_meter")
     assert problem["errors"][0]["path"] == "body.prices[0].meter"
+
+
+async def test_a_price_is_rated_at_its_own_end_though_nothing_is_reported(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    limited = {**VOLUMES, "until": "2026-11-16T00:00:00Z"}
+    await world.plan(client, "limited", limited)
+    await world.tenant(client, "brill")
+    await world.subscribe(client, "brill", "limited", NOVEMBER)
+    await world.report("brill", "stored", {NOVEMBER: 100})
+
+    async def charged_at(now: datetime, amount: str) -> None:
+        world.now = now
+
+        async def rated() -> bool:
+            found = await charges_of(client, "brill")
+            assert [(one["amount"], one["evidence"]["rollup_rows"]) for one in found] == [
+                (amount, 1)
+            ]
+            return True
+
+        await eventually(rated, timeout=20)
+
+    await charged_at(NOVEMBER + timedelta(days=2), "0")
+    await charged_at(NOVEMBER + timedelta(days=15), "50")

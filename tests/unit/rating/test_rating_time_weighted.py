@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.contracts.meters import Meter
 from common.contracts.rollups import Aggregate, Rollup
 from common.usage import Usage
-from rating.billing import holds_levels, next_begin
+from rating.billing import holds_levels, next_rating
 from rating.charging import made_from
 from rating.equations import equations
 from rating.explained import explain
@@ -84,12 +86,88 @@ def test_it_waits_for_the_end_of_a_period_that_nothing_follows() -> None:
     ending = subscription(at(1, 1), ("end", at(2, 10), {}))
     gauge, fee = ({"p": plan(price)} for price in (VOLUMES, {**VOLUMES, "model": "unit"}))
     fee["p"]["prices"][0].pop("per")
-    assert next_begin(ending, plans_of(ending, gauge), at(1, 5)) == at(2, 1)
-    assert next_begin(ending, plans_of(ending, gauge), at(2, 5)) == at(2, 10)
-    assert next_begin(ending, plans_of(ending, gauge), at(2, 10)) is None
-    assert next_begin(ending, plans_of(ending, fee), at(2, 5)) is None
+    assert next_rating(ending, plans_of(ending, gauge), at(1, 5)) == at(2, 1)
+    assert next_rating(ending, plans_of(ending, gauge), at(2, 5)) == at(2, 10)
+    assert next_rating(ending, plans_of(ending, gauge), at(2, 10)) is None
+    assert next_rating(ending, plans_of(ending, fee), at(2, 5)) is None
     assert holds_levels(ending, plans_of(ending, gauge))
     assert not holds_levels(ending, plans_of(ending, fee))
+
+
+ON = {"add_on": "backup", "enabled": True}
+OFF = {"add_on": "backup", "enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("facts", "price"),
+    [
+        ([], {"until": "2026-01-10T00:00:00Z"}),
+        ([], {"from": "2026-01-07T00:00:00Z", "until": "2026-01-10T00:00:00Z"}),
+        ([("pause", at(1, 10), {})], {}),
+        ([("plan", at(1, 10), onto("q"))], {}),
+        ([("end", at(1, 10), {})], {}),
+        ([("cut", at(1, 10), {})], {}),
+    ],
+    ids=["until", "from, until", "pause", "plan", "end", "cut"],
+)
+def test_a_price_that_ends_within_a_period_is_rated_at_its_end(
+    facts: list[Any], price: dict[str, Any]
+) -> None:
+    history = subscription(at(1, 1), *facts)
+    plans = plans_of(history, {"p": plan(VOLUMES | price), "q": plan()})
+    assert next_rating(history, plans, at(1, 5)) == at(1, 10)
+
+
+def test_a_price_of_an_add_on_is_rated_when_it_is_off() -> None:
+    facts = [("add_on", at(1, 3), ON), ("add_on", at(1, 10), OFF), ("add_on", at(1, 20), ON)]
+    history = subscription(at(1, 1), *facts)
+    backup = {"slug": "backup", "prices": [VOLUMES]}
+    plans = plans_of(history, {"p": plan(add_ons=[backup])})
+    assert next_rating(history, plans, at(1, 5)) == at(1, 10)
+    assert next_rating(history, plans, at(1, 10)) == at(2, 1)
+
+
+SLOT = timedelta(seconds=10)
+DAYS = st.integers(1, 28)
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                ("pause", {}),
+                ("resume", {}),
+                ("cut", {}),
+                ("plan", onto("p")),
+                ("plan", onto("q")),
+                ("add_on", ON),
+                ("add_on", OFF),
+            ]
+        ),
+        st.integers(1, 3),
+        DAYS,
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(CHANGES, st.lists(DAYS, min_size=2, max_size=2, unique=True), st.integers(1, 3), DAYS)
+def test_between_two_ratings_time_changes_nothing(
+    changes: list[Any], window: list[int], month: int, day: int
+) -> None:
+    history = subscription(
+        at(1, 1), *((kind, at(*when, 12), body) for (kind, body), *when in changes)
+    )
+    since, until = (f"2026-02-{one:02}T00:00:00Z" for one in sorted(window))
+    limited = VOLUMES | {"from": since, "until": until}
+    backup = {"slug": "backup", "prices": [VOLUMES | {"slug": "copies"}]}
+    bodies = {"p": plan(limited, add_ons=[backup]), "q": plan(HOURLY)}
+    by = at(month, day, 18)
+    following = next_rating(history, plans_of(history, bodies), by)
+    levels = {at(1, 2): "100", at(1, 20): "200"} | ({at(2, 5): "50"} if month > 2 else {})
+    levels = {when: level for when, level in levels.items() if when <= by}
+    later = at(12, 31) if following is None else following - SLOT
+    seen, unchanged = (charges(history, bodies, now, levels=levels) for now in (by, later))
+    assert unchanged == seen
 
 
 def test_a_report_concerns_all_that_follows() -> None:

@@ -65,6 +65,11 @@ class PlanPrice:
             return "usage"
         return "fee" if self.quantity is None else "quantity"
 
+    @property
+    def holds_levels(self) -> bool:
+        """Whether what it costs is known only when it has ended, though nothing is used."""
+        return self.price.model.needs == "changes"
+
     def canonical(self) -> dict[str, Any]:
         named = {"slug": self.slug, "meter": self.meter, "quantity": self.quantity}
         said = {name: value for name, value in named.items() if value is not None}

@@ -1,4 +1,5 @@
-"""What the worker has to do: which subscriptions changed, and whose next period begins."""
+"""What the worker has to do: which subscriptions changed, and for which a time has come, such as
+the begin of their next period."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -60,8 +61,8 @@ async def mark_usage(tx: Any, rollups: Sequence[Rollup]) -> None:
 async def take(
     tx: Any, partition: int, partitions: int, now: datetime, limit: int
 ) -> tuple[dict[str, Due], bool]:
-    """Up to `limit` marked subscriptions of the partition, and as many whose next period has
-    begun; their marks are gone when the transaction commits. The flag: whether that was all."""
+    """Up to `limit` marked subscriptions of the partition, and as many whose time has come; their
+    marks are gone when the transaction commits. The flag: whether that was all."""
     due: dict[str, Due] = {}
     marks = await tx.fetch(
         """
@@ -115,7 +116,8 @@ async def take(
 
 
 async def reschedule(tx: Any, shards: Mapping[str, int], times: Mapping[str, datetime]) -> None:
-    """Note when the next period of each subscription begins; one without a time has none."""
+    """Note when each subscription is to be rated next though nothing is used; one without a time
+    never is."""
     over = [subscription for subscription in shards if subscription not in times]
     if over:
         await tx.execute("DELETE FROM rating.schedule WHERE subscription = ANY($1)", over)
