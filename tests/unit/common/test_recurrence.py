@@ -76,6 +76,27 @@ def test_an_anniversary_in_a_skipped_hour_follows_the_gap() -> None:
     assert days(found, "Europe/Berlin") == ["2026-03-29 03:30", "2026-03-30 02:30"]
 
 
+@pytest.mark.parametrize("hour", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize(
+    ("days_later", "expected"),
+    [
+        (1, "2026-10-26 02:30 +0100"),
+        (154, "2027-03-28 03:30 +0200"),  # skipped: after the gap, whichever it was
+        (371, "2027-10-31 02:30 {}"),  # repeated: the same of the two
+    ],
+)
+def test_an_anniversary_in_an_hour_that_comes_twice(
+    hour: int, days_later: int, expected: str
+) -> None:
+    """Berlin's clocks show 02:30 twice on 25 October 2026, at 00:30 and at 01:30 UTC."""
+    since = utc(2026, 10, 25, hour, 30)
+    recurrence = Recurrence("day", days_later, "Europe/Berlin", since=since)
+    start, end = recurrence.around(since)
+    assert start == since
+    local = end.astimezone(ZoneInfo("Europe/Berlin"))
+    assert f"{local:%Y-%m-%d %H:%M %z}" == expected.format(["+0200", "+0100"][hour])
+
+
 @pytest.mark.parametrize("zone_name", ZONES)
 def test_thirty_years_of_every_anchor_day(zone_name: str) -> None:
     """No hole, no overlap, each on its day: 1 to 31, leap days and clock changes included."""
