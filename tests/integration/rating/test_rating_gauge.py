@@ -59,7 +59,7 @@ async def test_a_charge_says_how_long_levels_were_held(client: httpx.AsyncClient
     assert charge["evidence"]["levels"] == {
         "unit_seconds": "401760000",
         "until": "2026-11-01T00:00:00Z",
-        "reports": 1,
+        "slots": 1,
         "groups": 1,
     }
     found = (await client.get(f"/v1/charges/{charge['id']}/explain")).json()

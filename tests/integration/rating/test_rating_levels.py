@@ -22,12 +22,17 @@ HOURS = 30
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def integral(events: list[Event], start: datetime, end: datetime, now: datetime) -> Decimal:
-    """Unit-seconds of the reports that are known: the last one of each slot, group and shard."""
-    known: dict[object, Event] = {}
+def known(events: list[Event]) -> list[Event]:
+    """The last report of each slot, group and shard."""
+    last: dict[object, Event] = {}
     for event in sorted(events, key=lambda event: (event.at, event.value)):
-        known[slot_of(event.at), event.group, event.shard] = event
-    reports = sorted(known.values(), key=lambda event: (event.at, event.value))
+        last[slot_of(event.at), event.group, event.shard] = event
+    return sorted(last.values(), key=lambda event: (event.at, event.value))
+
+
+def integral(events: list[Event], start: datetime, end: datetime, now: datetime) -> Decimal:
+    """Unit-seconds of the reports that are known."""
+    reports = known(events)
     inside = [event.at for event in reports if start <= event.at < end]
     until = end if end <= now else max(inside, default=start)
     by_group = defaultdict(list)
@@ -85,6 +90,9 @@ async def test_any_cut_is_the_integral_of_what_was_reported(
     finally:
         await connection.close()
     assert [one.unit_seconds for one in found] == [integral(events, *cut, now) for cut in cuts]
+    assert [one.slots for one in found] == [
+        sum(start <= event.at < end for event in known(events)) for start, end in cuts
+    ]
     assert again == found[::-1]
 
 
@@ -92,7 +100,7 @@ async def test_a_place_that_nobody_reports_of(database: Callable[[str], Database
     connection = await connect(database("rating").service_url)
     try:
         [one] = await levels(connection, [("acme", "m", START, START + 5 * MILLISECOND)], START)
-        assert (one.unit_seconds, one.until, one.reports, one.groups) == (0, None, 0, 0)
+        assert (one.unit_seconds, one.until, one.slots, one.groups) == (0, None, 0, 0)
         assert await levels(connection, [], START) == []
     finally:
         await connection.close()

@@ -10,6 +10,7 @@ import msgspec
 
 from common.contracts.charges import Charge
 from common.money import round_line
+from common.periods import slot_of
 from rating.billing import Billed, PlanKey, PlanVersion, billing_periods, key_of
 from rating.charging import Measured, make_charges
 from rating.history import Fact, Kind
@@ -126,7 +127,7 @@ def held_levels(reports: Mapping[datetime, str], held: Held, now: datetime) -> L
     for at, following in pairwise(edges):
         seconds = (min(following, until) - max(at, held[0])) / timedelta(seconds=1)
         total += Decimal(reports[at]) * Decimal(max(0.0, seconds))
-    return Levels(total, until, len(inside), 1)
+    return Levels(total, until, len({slot_of(at) for at in inside}), 1)
 
 
 def _events(said: str | list[Any]) -> list[tuple[dict[str, str], Decimal]]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def test_a_running_period_counts_to_its_last_report() -> None:
     assert charge.evidence["levels"] == {
         "unit_seconds": "8640000",
         "until": "2026-01-02T00:00:00Z",
-        "reports": 2,
+        "slots": 2,
         "groups": 1,
     }
 
@@ -216,3 +217,14 @@ def test_a_report_before_the_period_makes_its_charge_old() -> None:
         usage = explain(charge, None, now, [], None, held).usage
         assert usage is not None
         assert usage.is_current == is_current
+
+
+def test_a_charge_that_counted_its_slots_as_reports_can_still_be_explained() -> None:
+    levels = {at(1, 1): "100"}
+    charge = charges(subscription(at(1, 1)), plan(VOLUMES), at(2, 1), levels=levels)[0]
+    seen = dict(charge.evidence["levels"])
+    seen["reports"] = seen.pop("slots")
+    old = msgspec.structs.replace(charge, evidence={**charge.evidence, "levels": seen})
+    held = held_levels(levels, (at(1, 1), at(2, 1)), at(2, 1))
+    found = explain(old, None, Usage(Decimal(0), 0, {}, 0), [], None, held)
+    assert (found.recomputes, found.usage and found.usage.is_current) == (True, True)

@@ -27,11 +27,12 @@ from rating.rate import Context, Usage, left_over, rate
 @dataclass(frozen=True)
 class Levels:
     """How long the levels of a gauge were held in a span, over all groups: `unit_seconds`, until
-    `until` (None: there has never been one). `reports`: how many were read in the span."""
+    `until` (None: there has never been one). `slots`: how many slots of ten seconds had a report in
+    the span, counted for each group and shard by itself."""
 
     unit_seconds: Decimal
     until: datetime | None
-    reports: int
+    slots: int
     groups: int
 
 
@@ -153,7 +154,7 @@ def _evidence(price: PlanPrice, measured: Measured) -> dict[str, Any]:
                 "levels": {
                     "unit_seconds": plain(levels.unit_seconds),
                     "until": None if levels.until is None else instant(levels.until),
-                    "reports": levels.reports,
+                    "slots": levels.slots,
                     "groups": levels.groups,
                 }
             }

@@ -88,7 +88,7 @@ async def levels(connection: Any, places: Sequence[Place], now: datetime) -> lis
                sum(latest * extract(epoch FROM coalesce(replaced_at, until) - since))
                    AS unit_seconds,
                max(until) AS until,
-               count(*) FILTER (WHERE inside) AS reports,
+               count(*) FILTER (WHERE inside) AS slots,
                count(DISTINCT group_key) AS groups
         FROM held
         GROUP BY number
@@ -102,7 +102,7 @@ async def levels(connection: Any, places: Sequence[Place], now: datetime) -> lis
         ),
     )
     found = {
-        row["number"] - 1: Levels(row["unit_seconds"], row["until"], row["reports"], row["groups"])
+        row["number"] - 1: Levels(row["unit_seconds"], row["until"], row["slots"], row["groups"])
         for row in rows
     }
     return [found.get(number, NO_LEVELS) for number in range(len(places))]
