@@ -12,9 +12,8 @@ from common.usage import GroupUsage, Place, Usage
 from rating.billing import Billed, Plans, Span, billing_periods, keys_of
 from rating.charging import NOTHING, Measured, make_charges, metered
 from rating.parts.period import Held
-from rating.parts.usage import Measure
+from rating.parts.usage import Levels, Measure
 from rating.prices.model import Need
-from rating.store.levels import levels
 from rating.subscription import Subscription
 
 
@@ -24,11 +23,15 @@ def remembers(subscription: Subscription, plans: Plans) -> bool:
 
 
 class Usages(Protocol):
-    """Where usage is read from: `UsageProjection`, or something that asks it."""
+    """Where usage is read from: `StoredUsage`, or something that asks it."""
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]: ...
 
     async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]: ...
+
+    async def levels(
+        self, connection: Any, places: Sequence[Place], now: datetime
+    ) -> list[Levels]: ...
 
 
 async def assess(
@@ -76,7 +79,7 @@ async def _measure(
     grouped = [place for place in places if "group" in needs[place]]
     groups = dict(zip(grouped, await usage.groups(tx, grouped), strict=True)) if grouped else {}
     gauges = [place for place in places if "changes" in needs[place]]
-    held = dict(zip(gauges, await levels(tx, gauges, now), strict=True))
+    held = dict(zip(gauges, await usage.levels(tx, gauges, now), strict=True)) if gauges else {}
     return {
         place: Measured(
             used.quantity,

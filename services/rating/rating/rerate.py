@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from common.contracts.charges import Charge
-from common.usage import UsageProjection
 from rating.assess import assess
 from rating.billing import keys_of
 from rating.correction import Correction, correct
 from rating.history import Fact
 from rating.plan_book import PlanBook
 from rating.rerating import Repriced, repriced
-from rating.store import SCHEMA, charges, subscriptions, tenants
+from rating.store import charges, subscriptions, tenants
+from rating.store.usage import StoredUsage
 from rating.subscription import Subscription
 
 BATCH = 100
@@ -45,7 +45,7 @@ async def examine(
 ) -> AsyncIterator[Examined]:
     """Batch by batch what a re-rating would do; writes nothing. With the tenants locked, it is what
     `bring_about` then does. Raises `NoVariant` where a version is not sold to somebody."""
-    usage = UsageProjection(SCHEMA, days=True)
+    usage = StoredUsage()
     async for found in _subscriptions(tx, scope):
         facts = [
             (one, _facts(one, scope.correction, now=now, actor=actor, reason=reason))

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from common.usage import GroupUsage, Place, Usage, UsageProjection
-from rating.assess import assess
+from common.usage import GroupUsage, Place, Usage
+from rating.assess import Usages, assess
 from rating.billing import PlanKey, PlanVersion, keys_of
+from rating.parts.usage import Levels
 from rating.plan_book import NoVariant, PlanBook, variant
 from rating.simulation import Outcome, revenue, under
-from rating.store import SCHEMA, subscriptions
+from rating.store import subscriptions
 from rating.store.plans import PlanRow
+from rating.store.usage import StoredUsage
 from rating.subscription import Subscription
 
+T = TypeVar("T")
 BATCH = 100
 """Subscriptions that are rated before others get a turn in the process."""
 
@@ -39,25 +42,38 @@ class Skipped:
     reason: str
 
 
-class _Once:
-    """Usage that both variants of a plan ask for is read once: the reading is most of the work."""
+class Once:
+    """Usage that both variants of a plan ask for is read once from `stored`: the reading is most of
+    the work. To be asked of one state of the database, at one `now`."""
 
-    def __init__(self) -> None:
-        self._usage = UsageProjection(SCHEMA, days=True)
-        self._known: dict[Place, Usage] = {}
-        self._known_groups: dict[Place, list[GroupUsage]] = {}
+    def __init__(self, stored: Usages) -> None:
+        self._stored = stored
+        self._usages: dict[Place, Usage] = {}
+        self._groups: dict[Place, list[GroupUsage]] = {}
+        self._levels: dict[Place, Levels] = {}
 
     async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:
-        missing = [place for place in places if place not in self._known]
-        found = await self._usage.usages(connection, missing)
-        self._known |= dict(zip(missing, found, strict=True))
-        return [self._known[place] for place in places]
+        missing = [place for place in places if place not in self._usages]
+        found = await self._stored.usages(connection, missing)
+        return _kept(self._usages, places, missing, found)
 
     async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]:
-        missing = [place for place in places if place not in self._known_groups]
-        found = await self._usage.groups(connection, missing)
-        self._known_groups |= dict(zip(missing, found, strict=True))
-        return [self._known_groups[place] for place in places]
+        missing = [place for place in places if place not in self._groups]
+        found = await self._stored.groups(connection, missing)
+        return _kept(self._groups, places, missing, found)
+
+    async def levels(self, connection: Any, places: Sequence[Place], now: datetime) -> list[Levels]:
+        missing = [place for place in places if place not in self._levels]
+        found = await self._stored.levels(connection, missing, now)
+        return _kept(self._levels, places, missing, found)
+
+
+def _kept(
+    known: dict[Place, T], places: Sequence[Place], missing: Sequence[Place], found: Sequence[T]
+) -> list[T]:
+    """What is known of `places`, with what was `found` of those that were `missing`."""
+    known |= dict(zip(missing, found, strict=True))
+    return [known[place] for place in places]
 
 
 async def simulate(
@@ -80,7 +96,7 @@ async def simulate(
             else:
                 skipped.append(Skipped(one.tenant, one.id, reason))
         spans = {one.id: [(asked.start, asked.end)] for one in fit}
-        usage = _Once()
+        usage = Once(StoredUsage())
         sums: list[dict[str, Any]] = []
         for variants in (plans, under(plans, drafts)):
             made = await assess(connection, usage, fit, variants, spans, now=now)

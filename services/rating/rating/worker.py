@@ -23,13 +23,13 @@ from common.contracts.topics import CHARGES, ROLLUPS, Topic, shard_of
 from common.periods import SLOT
 from common.stream import Partition
 from common.stream.watermark import WatermarkTeller
-from common.usage import UsageProjection
 from rating import metrics
 from rating.assess import assess, remembers
 from rating.billing import Span, holds_levels, keys_of, next_rating
 from rating.charging import changes, withdraw
 from rating.plan_book import PlanBook
-from rating.store import SCHEMA, charges, subscriptions, work
+from rating.store import charges, subscriptions, work
+from rating.store.usage import StoredUsage
 
 EMIT_CHARGES = 1000
 """Charges are emitted again in pages of about this many after a takeover."""
@@ -80,7 +80,7 @@ class RatingStage:
         self.tick_seconds: float | None = rate_seconds
         self._bus, self._rate_seconds, self._limit = bus, rate_seconds, rate_subscriptions
         self._clock = clock
-        self._usage = UsageProjection(SCHEMA, days=True)
+        self._usage = StoredUsage()
 
     async def recover(self, part: Partition) -> None:
         """Emit the charges again that the owner before had written and perhaps not emitted."""

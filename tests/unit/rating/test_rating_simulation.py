@@ -1,12 +1,19 @@
 """What a simulation adds up, and how its chart sorts tenants."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from common.usage import GroupUsage, Place, Usage
 from rating.chart import column, draw, labels
+from rating.parts.usage import Levels
+from rating.simulate import Once
 from rating.simulation import Outcome, Totals, by_tenant, totals
+from tests.unit.rating.subscribed import at
 
 
 def outcome(tenant: str, now: str, then: str, currency: str = "EUR") -> Outcome:
@@ -62,3 +69,39 @@ def test_the_chart_is_svg_that_shows_each_tenant_and_runs_nothing() -> None:
 
 def test_the_chart_of_nobody() -> None:
     assert ET.fromstring(draw([], "nobody"))
+
+
+class Recorded:
+    """Usage that says which day of January it was read for, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, list[Place]] = {"usages": [], "groups": [], "levels": []}
+
+    async def usages(self, connection: Any, places: Sequence[Place]) -> list[Usage]:
+        self.asked["usages"] += places
+        return [Usage(Decimal(place[2].day), 1, {}, 1) for place in places]
+
+    async def groups(self, connection: Any, places: Sequence[Place]) -> list[list[GroupUsage]]:
+        self.asked["groups"] += places
+        return [[GroupUsage({}, Decimal(place[2].day), 1)] for place in places]
+
+    async def levels(self, connection: Any, places: Sequence[Place], now: datetime) -> list[Levels]:
+        self.asked["levels"] += places
+        return [Levels(Decimal(place[2].day), now, 1, 1) for place in places]
+
+
+async def test_what_both_plans_ask_for_is_read_once() -> None:
+    places: list[Place] = [
+        ("acme", "m", at(1, day), at(1, day) + timedelta(days=1)) for day in range(1, 5)
+    ]
+    stored = Recorded()
+    once = Once(stored)
+    for asked in (places[:3], places[:0:-1], [places[2], places[2]]):
+        days = [Decimal(place[2].day) for place in asked]
+        usages = await once.usages(None, asked)
+        groups = await once.groups(None, asked)
+        levels = await once.levels(None, asked, at(2, 1))
+        assert [one.quantity for one in usages] == days
+        assert [one.quantity for [one] in groups] == days
+        assert [one.unit_seconds for one in levels] == days
+    assert stored.asked == {"usages": places, "groups": places, "levels": places}

@@ -12,7 +12,6 @@ from common.auth import scope
 from common.errors import INVALID_REQUEST, ApiError
 from common.idempotency import IdempotencyKey, once
 from common.money import plain
-from common.usage import UsageProjection
 from rating import change_schemas as schemas
 from rating.assess import assess
 from rating.billing import Plans, key_of, keys_of
@@ -33,6 +32,7 @@ from rating.rerating import repriced
 from rating.routes.subscriptions import Id, answer, found, locked, plan_for, require_free
 from rating.schemas import SubscriptionOut
 from rating.store import SCHEMA, charges, subscriptions, tenants
+from rating.store.usage import StoredUsage
 from rating.subscription import Refused, Subscription, plan_spans
 
 router = APIRouter(tags=["subscriptions"])
@@ -186,9 +186,7 @@ async def _differences(
     tx: Any, after: Subscription, plans: Plans, now: datetime
 ) -> list[Difference]:
     """What would become of the subscription's charges, all its periods rated again."""
-    made = await assess(
-        tx, UsageProjection(SCHEMA, days=True), [after], plans, {after.id: None}, now=now
-    )
+    made = await assess(tx, StoredUsage(), [after], plans, {after.id: None}, now=now)
     known = await charges.known(tx, [], [after.id])
     return [
         Difference(

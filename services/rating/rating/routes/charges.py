@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Query, Request
 from common.auth import scope
 from common.errors import INVALID_REQUEST, ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
-from common.usage import RowKey, Usage, UsageProjection, UsageRow
+from common.usage import RowKey, Usage, UsageRow
 from rating.errors import UNKNOWN_CHARGE, WITHDRAWN_CHARGE
 from rating.explained import ExplainedOut, explain
 from rating.parts.usage import Levels
 from rating.schemas import ChargeList, ChargeOut, Instant
-from rating.store import SCHEMA, charges
-from rating.store.levels import levels
+from rating.store import charges
+from rating.store.usage import StoredUsage
 
 router = APIRouter(tags=["charges"])
 Id = Annotated[str, Path(min_length=1, max_length=300)]
@@ -78,12 +78,12 @@ async def explain_charge(
         listing = f"explain/{id}"
         after = decode_cursor(listing, cursor, RowKey)
         if charge.meter is not None:
-            usage = UsageProjection(SCHEMA, days=True)
+            usage = StoredUsage()
             place = (charge.tenant, charge.meter, charge.period_from, charge.period_to)
             now = await usage.usage(connection, *place)
             rows = await usage.rows(connection, place, after, limit + 1)
             if "levels" in charge.evidence:
-                [held] = await levels(connection, [place], state.clock())
+                [held] = await usage.levels(connection, [place], state.clock())
             rows, following = page(listing, rows, limit, lambda row: row.key)
     meter = state.meters.definition(charge.meter) if charge.meter is not None else None
     return explain(charge, meter, now, rows, following, held)
