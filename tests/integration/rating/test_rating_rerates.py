@@ -7,7 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.rating.world import World, amounts, fee, per_unit, refused
+from tests.integration.rating.world import (
+    World,
+    amounts,
+    charges_of,
+    fee,
+    per_unit,
+    refused,
+)
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
@@ -152,6 +159,76 @@ async def test_usage_of_a_running_period_does_not_make_it_stale(
     await world.use("brill", "requests", {NOVEMBER + timedelta(hours=2): 10})
 
     assert (await approve(client, made["id"])).status_code == 200
+
+
+def metered(rate: str, unit_amount: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A share of each payment and 0.5 for it; and volumes for as long as they are held."""
+    payments = {"model": "percentage", "rate": rate, "fixed_amount": "0.5"}
+    volumes = {"model": "time_weighted", "unit_amount": unit_amount, "per": "month"}
+    return (
+        {"slug": "payments", "meter": "paid"} | payments,
+        {"slug": "volumes", "meter": "stored"} | volumes,
+    )
+
+
+async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: World) -> None:
+    """acme paid 100 and 50, and has held 100 since the middle of October. All was charged ten
+    times too high by version 1."""
+    world.now = NOVEMBER + timedelta(days=1)
+    client = await world.start()
+    await world.add_meter("paid")
+    await world.add_meter("stored", unit="GB", aggregation="latest")
+    await world.plan(client, "standard", *metered("0.2", "10"))
+    await world.tenant(client, "acme")
+    await world.subscribe(client, "acme", "standard", OCTOBER)
+    day, middle = OCTOBER + timedelta(days=2), OCTOBER + timedelta(days=15.5)
+    await world.use("acme", "paid", {day: 100, day + timedelta(minutes=1): 50})
+    await world.report("acme", "stored", {middle: 100})
+    await world.seal(NOVEMBER + timedelta(hours=12))
+
+    async def charged(payments: str, volumes: str, *, version: int = 1) -> None:
+        async def rated() -> bool:
+            october = [one for one in await charges_of(client, "acme") if one["from"] < "2026-11"]
+            assert [
+                (one["price"], one["amount"], one["plan_version"], one["closed"]) for one in october
+            ] == [("payments", payments, version, True), ("volumes", volumes, version, True)]
+            return True
+
+        await eventually(rated, timeout=20)
+
+    await charged("31", "500")
+    await world.plan(client, "standard", *metered("0.02", "1"))
+    first = await preview(client)
+    assert await lines(client, first["id"]) == [
+        ("acme", "payments", "2026-10-01", "31", "4"),
+        ("acme", "volumes", "2026-10-01", "500", "50"),
+    ]
+
+    await world.report("acme", "stored", {OCTOBER: 20})
+    await charged("31", "600")
+    refused(await approve(client, first["id"]), 409, "rerate_stale")
+    second = await preview(client)
+    await world.use("acme", "paid", {day: 40, day + timedelta(minutes=1): 50})
+    await charged("19", "600")
+    refused(await approve(client, second["id"]), 409, "rerate_stale")
+
+    third = await preview(client)
+    assert await lines(client, third["id"]) == [
+        ("acme", "payments", "2026-10-01", "19", "2.8"),
+        ("acme", "volumes", "2026-10-01", "600", "60"),
+    ]
+    [totals] = third["summary"]["totals"].values()
+    assert (totals["difference"], totals["charges"]) == ("-556.2", 2)
+    answers = await asyncio.gather(*(approve(client, third["id"]) for _ in range(3)))
+    assert {answer.json()["state"] for answer in answers} == {"applied"}
+    await charged("2.8", "60", version=2)
+    facts = await history(client, "acme")
+    assert [(fact["type"], fact["at"][:10]) for fact in facts] == [
+        ("start", "2026-10-01"),
+        ("plan", "2026-10-01"),
+        ("plan", "2026-11-01"),
+    ]
+    assert (await preview(client))["summary"]["charges"] == 0
 
 
 async def test_a_discarded_one_is_never_applied(client: httpx.AsyncClient) -> None:
