@@ -20,12 +20,16 @@ __all__ = [
     "Explanation",
     "Invoice",
     "Meter",
+    "Outcome",
     "Page",
     "Plan",
     "Readiness",
     "Rejected",
+    "Rerate",
+    "RerateLine",
     "Rule",
     "Run",
+    "Simulation",
     "Subscription",
     "Tenant",
     "UsageItem",
@@ -189,6 +193,52 @@ class ChargeExplanation(Model, frozen=True, kw_only=True):
     rounded: Decimal
     residual: Decimal
     recomputes: bool
+
+
+class Rerate(Model, frozen=True, kw_only=True):
+    """A re-rating: what was asked for, what it would change by currency, who decided it."""
+
+    id: str
+    state: Literal["preview", "applied", "discarded"]
+    created_at: datetime
+    created_by: str
+    reason: str
+    request: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    decided_at: datetime | None = None
+    decided_by: str | None = None
+
+
+class RerateLine(Model, frozen=True, kw_only=True):
+    """A charge whose amount changes; `before` None: there was none."""
+
+    number: int
+    tenant: str
+    charge: str
+    before: Charge | None = None
+    after: Charge
+
+
+class Outcome(Model, frozen=True, kw_only=True):
+    """What a tenant paid, and would have paid. `difference` above zero: more."""
+
+    tenant: str
+    currency: str
+    now: Decimal
+    then: Decimal
+    difference: Decimal
+
+
+class Simulation(Model, frozen=True, kw_only=True):
+    """What a draft would have earned. `tenants`: the greatest loss first; `skipped`: subscriptions
+    that the draft cannot be for; `chart`: an SVG document."""
+
+    start: datetime = msgspec.field(name="from")
+    end: datetime = msgspec.field(name="to")
+    totals: list[dict[str, Any]]
+    tenants: list[Outcome]
+    skipped: list[dict[str, Any]]
+    chart: str
 
 
 class Invoice(Model, frozen=True, kw_only=True):

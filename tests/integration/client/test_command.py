@@ -145,6 +145,26 @@ async def test_from_a_catalog_to_an_invoice_with_the_command_alone(
         await parsed("invoices", "pdf", invoice["id"], "-o", str(target))
         assert target.read_bytes().startswith(b"%PDF")
 
+        draft, chart = tmp_path / "draft.yaml", tmp_path / "chart.svg"
+        draft.write_text(exported.replace("'1.5'", "'3'"))
+        span = ("--from", start.isoformat(), "--to", "now")
+        found = await parsed("simulate", "-f", str(draft), *span, "--svg", str(chart))
+        assert [(one["now"], one["then"]) for one in found["tenants"]] == [("6", "12")]
+        assert chart.read_text().startswith("<svg")
+        await parsed("plan", "apply", "-f", str(draft))
+        because = ("--reason", "the price was mistyped", "--by", "ann", "--plan", "pay")
+        preview = await parsed("rerates", "preview", *span, *because)
+        id, [line] = preview["rerate"]["id"], preview["lines"]
+        assert (line["before"]["amount"], line["after"]["amount"]) == ("6", "12")
+        for _ in range(2):
+            assert (await parsed("rerates", "approve", id, "--by", "bob"))["state"] == "applied"
+
+        async def rated_again() -> bool:
+            told = await parsed("explain", charge)
+            return bool(told["explanation"]["exact"] == "12")
+
+        await eventually(rated_again, timeout=20, every=0.5)
+
         code, out = await run("status")
         assert (code, out.count("NOT READY")) == (0, 0), out
         assert (await run("trace", "phone", "nobody"))[0] == 1

@@ -1,7 +1,7 @@
 """All services in one small server: what the command needs of them, kept in dicts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,9 @@ import pytest
 
 from tests.unit.client.fake import Answer, Asked, Service, serving
 from tollgate.addresses import SERVICES
+
+Run = Callable[..., tuple[int, str, str]]
+"""The command with its arguments, and `code`, its exit code: (exit code, stdout, stderr)."""
 
 
 class Platform:

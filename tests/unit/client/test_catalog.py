@@ -1,16 +1,14 @@
 """The catalog as code: what would change, all of it or nothing, and the same bytes back."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.client.fake import Service
-from tests.unit.client.platform import Platform, running
+from tests.unit.client.platform import Platform, Run
 from tollgate.catalog.files import BadCatalog, merge, read, read_files, write, write_folder
 from tollgate.catalog.state import canonical
-from tollgate.cli.main import app
 
 METERS = """
 meters:
@@ -29,32 +27,15 @@ rules:
      action: {kind: deny}}
 """
 
-Run = Callable[..., tuple[str, str]]
+PlanCommand = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def platform() -> Platform:
-    return Platform()
-
-
-@pytest.fixture
-def service(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with running(platform, monkeypatch) as service:
-        yield service
-
-
-@pytest.fixture
-def run(
-    service: Service, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
+def plan(run: Run) -> PlanCommand:
     """`tollgate plan ...`: (standard output, standard error)."""
 
     def command(*arguments: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["tollgate", "plan", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            app()
-        out, err = capfd.readouterr()
-        assert (ended.value.code or 0) == code, out + err
+        _, out, err = run("plan", *arguments, code=code)
         return out, err
 
     return command
@@ -70,15 +51,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "catalog"
 
 
-def test_what_would_change_and_whom_it_concerns(run: Run, folder: Path, platform: Platform) -> None:
-    run("apply", "-f", str(folder))
+def test_what_would_change_and_whom_it_concerns(
+    plan: PlanCommand, folder: Path, platform: Platform
+) -> None:
+    plan("apply", "-f", str(folder))
     dearer = PLANS.replace("0.01", "0.02")
     (folder / "plans" / "pro.yaml").write_text(dearer, encoding="utf-8")
     platform.subscribed = {
         "pro": [{"version": 1, "subscriptions": 3, "tenants": 2, "some": ["acme", "zebra"]}]
     }
     before = dict(platform.stored)
-    out, _ = run("diff", "-f", str(folder))
+    out, _ = plan("diff", "-f", str(folder))
     assert "plan pro: changed" in out
     assert '-    unit_amount: "0.01"' in out.replace("'", '"')
     assert '+    unit_amount: "0.02"' in out.replace("'", '"')
@@ -88,55 +71,55 @@ def test_what_would_change_and_whom_it_concerns(run: Run, folder: Path, platform
 
 
 def test_applying_is_one_revision_and_twice_is_once(
-    run: Run, folder: Path, platform: Platform
+    plan: PlanCommand, folder: Path, platform: Platform
 ) -> None:
-    run("apply", "-f", str(folder))
+    plan("apply", "-f", str(folder))
     assert platform.revision == 1
     stored = json.dumps(platform.stored, sort_keys=True)
-    run("apply", "-f", str(folder))
+    plan("apply", "-f", str(folder))
     assert platform.revision == 1
     assert json.dumps(platform.stored, sort_keys=True) == stored
 
 
 def test_one_problem_anywhere_and_nothing_is_written(
-    run: Run, folder: Path, platform: Platform
+    plan: PlanCommand, folder: Path, platform: Platform
 ) -> None:
     platform.fixed["PUT /v1/rules/daily"] = (
         422,
         {"code": "invalid", "detail": "no", "errors": [{"path": "body.limit", "message": "too"}]},
     )
-    _, err = run("apply", "-f", str(folder), code=1)
+    _, err = plan("apply", "-f", str(folder), code=1)
     assert "rules/daily.yaml: rules[0].limit: too" in err
     assert "nothing was changed" in err
     assert platform.stored == {}
 
 
 def test_problems_of_plans_are_told_where_they_stand(
-    run: Run, folder: Path, platform: Platform
+    plan: PlanCommand, folder: Path, platform: Platform
 ) -> None:
     errors = [{"path": "body.plans[0].prices[0].unit_amount", "message": "is missing"}]
     platform.fixed["POST /v1/catalog"] = (422, {"code": "invalid_price", "errors": errors})
-    _, err = run("diff", "-f", str(folder), code=1)
+    _, err = plan("diff", "-f", str(folder), code=1)
     assert "plans/pro.yaml: plans[0].prices[0].unit_amount: is missing" in err
 
 
 def test_an_export_applied_and_exported_is_the_same_bytes(
-    run: Run, folder: Path, tmp_path: Path
+    plan: PlanCommand, folder: Path, tmp_path: Path
 ) -> None:
-    run("apply", "-f", str(folder))
-    first, _ = run("export")
-    run("export", "-o", str(tmp_path / "out"))
-    run("apply", "-f", str(tmp_path / "out"))
-    again, _ = run("export")
+    plan("apply", "-f", str(folder))
+    first, _ = plan("export")
+    plan("export", "-o", str(tmp_path / "out"))
+    plan("apply", "-f", str(tmp_path / "out"))
+    again, _ = plan("export")
     assert again == first
     files = read_files(tmp_path / "out")
     assert [item.name for kind in files.values() for item in kind] == ["requests", "pro", "daily"]
 
 
-def test_tenants_are_no_part_of_a_catalog(run: Run, tmp_path: Path) -> None:
+def test_tenants_are_no_part_of_a_catalog(plan: PlanCommand, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("tenants: [{key: acme}]")
-    assert "use `tollgate apply`" in run("diff", "-f", str(path), code=1)[1]
+    assert "use `tollgate apply`" in plan("diff", "-f", str(path), code=1)[1]
 
 
 @pytest.mark.parametrize(

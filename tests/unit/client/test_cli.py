@@ -1,15 +1,13 @@
 """The `tollgate` command against a small platform."""
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.client.fake import Service
-from tests.unit.client.platform import Platform, running
-from tollgate.cli.main import app
+from tests.unit.client.platform import Platform, Run
 
 CATALOG = """
 meters:
@@ -28,36 +26,6 @@ rules:
   - {slug: daily, meter: requests, applies_to: {plan: pro}, window: day, limit: "10",
      action: {kind: deny}}
 """
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def platform() -> Platform:
-    return Platform()
-
-
-@pytest.fixture
-def service(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with running(platform, monkeypatch) as service:
-        yield service
-
-
-@pytest.fixture
-def run(
-    service: Service, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs the command as the console script does: (exit code, stdout, stderr)."""
-
-    def command(*arguments: str, code: int = 0) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["tollgate", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            app()
-        out, err = capfd.readouterr()
-        assert (ended.value.code or 0) == code, out + err
-        return code, out, err
-
-    return command
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Calls to rating: tenants, plans, subscriptions, charges."""
+"""Calls to rating: tenants, plans, subscriptions, charges, re-ratings, simulations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from tollgate.call import Call, get, query, segment, send
-from tollgate.models import Charge, ChargeExplanation, Page, Plan, Subscription, Tenant
+from tollgate.models import (
+    Charge,
+    ChargeExplanation,
+    Page,
+    Plan,
+    Rerate,
+    RerateLine,
+    Simulation,
+    Subscription,
+    Tenant,
+)
 
 
 def put_tenant(key: str, body: Mapping[str, Any]) -> Call[Tenant]:
@@ -97,3 +107,60 @@ def charges(
 def explain_charge(id: str) -> Call[ChargeExplanation]:
     """How a charge's amount came about; its `usage` has the cursor of further rows."""
     return get("rating", f"/v1/charges/{segment(id)}/explain", ChargeExplanation)
+
+
+def preview_rerate(
+    start: datetime,
+    end: datetime,
+    *,
+    reason: str,
+    by: str,
+    tenants: Sequence[str] | None = None,
+    plan: Mapping[str, Any] | None = None,
+) -> Call[Rerate]:
+    """Ask what rating [`start`, `end`) again would change, for `tenants` (None: all). `plan`:
+    {"slug", "version", "replaces"}, a version with the right prices; None: as things are."""
+    body = {"from": start, "to": end, "reason": reason, "by": by, "tenants": tenants, "plan": plan}
+    return send("rating", "POST", "/v1/rerates", Rerate, body, once=True)
+
+
+def rerates(*, limit: int | None = None) -> Call[Page[Rerate]]:
+    """All re-ratings, the newest first."""
+    return get("rating", "/v1/rerates", Page[Rerate], limit=limit)
+
+
+def rerate(id: str) -> Call[Rerate]:
+    """A re-rating."""
+    return get("rating", f"/v1/rerates/{segment(id)}", Rerate)
+
+
+def rerate_lines(
+    id: str, *, tenant: str | None = None, limit: int | None = None
+) -> Call[Page[RerateLine]]:
+    """The charges whose amounts a re-rating changes."""
+    path = f"/v1/rerates/{segment(id)}/lines"
+    return get("rating", path, Page[RerateLine], tenant=tenant, limit=limit)
+
+
+def approve_rerate(id: str, *, by: str) -> Call[Rerate]:
+    """Apply what was previewed, once."""
+    return send("rating", "POST", f"/v1/rerates/{segment(id)}/approve", Rerate, {"by": by})
+
+
+def discard_rerate(id: str, *, by: str) -> Call[Rerate]:
+    """Decide against a re-rating."""
+    return send("rating", "POST", f"/v1/rerates/{segment(id)}/discard", Rerate, {"by": by})
+
+
+def simulate(
+    replaces: str,
+    draft: Mapping[str, Any],
+    start: datetime,
+    end: datetime,
+    *,
+    tenants: Sequence[str] | None = None,
+) -> Call[Simulation]:
+    """What `draft` would have earned in [`start`, `end`) in place of all versions of the plan
+    `replaces`, from its subscribers among `tenants` (None: all). Changes nothing."""
+    body = {"replaces": replaces, "plan": draft, "from": start, "to": end, "tenants": tenants}
+    return send("rating", "POST", "/v1/simulations", Simulation, body)

@@ -13,7 +13,9 @@ from tollgate.cli import (
     invoices,
     output,
     plan,
+    rerates,
     rules,
+    simulate,
     status,
     topics,
     trace,
@@ -30,8 +32,10 @@ cli.command(name="apply")(apply.apply)
 cli.command(name="usage")(usage.usage)
 cli.command(name="trace")(trace.trace)
 cli.command(name="explain")(explain.explain)
+cli.command(name="simulate")(simulate.simulate)
 cli.command(name="status")(status.status)
 cli.add_typer(plan.cli, name="plan")
+cli.add_typer(rerates.cli, name="rerates")
 cli.add_typer(invoices.cli, name="invoices")
 cli.add_typer(rules.cli, name="rules")
 cli.add_typer(decisions.cli, name="decisions")

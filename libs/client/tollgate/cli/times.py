@@ -22,6 +22,12 @@ def parse_time(value: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+Begin = Annotated[
+    datetime, typer.Option("--from", parser=parse_time, metavar="TIME", help="From then on.")
+]
+End = Annotated[
+    datetime, typer.Option("--to", parser=parse_time, metavar="TIME", help="Before then.")
+]
 From = Annotated[
     datetime | None,
     typer.Option("--from", parser=parse_time, metavar="TIME", help="From then on; 7d: a span."),
