@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from tollgate.call import Call, get, query, segment, send
 from tollgate.models import (
@@ -17,6 +17,10 @@ from tollgate.models import (
     Subscription,
     Tenant,
 )
+
+LONG_SECONDS: Final = 600.0
+"""The time-out for previews, approvals and simulations: each rates all tenants in one request, and
+simulations wait for each other."""
 
 
 def put_tenant(key: str, body: Mapping[str, Any]) -> Call[Tenant]:

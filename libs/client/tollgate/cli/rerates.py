@@ -12,8 +12,6 @@ from tollgate.client import Client
 from tollgate.models import Page, Rerate, RerateLine
 
 LINES_SHOWN: Final = 100
-LONG_SECONDS: Final = 600.0
-"""A preview and its approval rate all tenants in one request."""
 cli = typer.Typer(help="Rate a past time again: preview, approve.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="The re-rating's id.")]
 By = Annotated[str, typer.Option(help="Who; kept for ever.")]
@@ -45,7 +43,7 @@ def preview(
     until it is approved."""
     if plan is None and (version is not None or replaces):
         raise typer.BadParameter("--version and --replaces are of a --plan")
-    with Client(timeout_seconds=LONG_SECONDS) as client:
+    with Client(timeout_seconds=calls.rating.LONG_SECONDS) as client:
         correction = None if plan is None else _correction(client, plan, version, replaces)
         made = client.perform(
             calls.rating.preview_rerate(
@@ -89,7 +87,7 @@ def show(
 def approve(id: Id, by: By, as_json: Json = False) -> None:
     """Apply what was previewed, once. Refused (409 rerate_stale) where closed charges have changed
     since."""
-    with Client(timeout_seconds=LONG_SECONDS) as client:
+    with Client(timeout_seconds=calls.rating.LONG_SECONDS) as client:
         _decided(client.perform(calls.rating.approve_rerate(id, by=by)), as_json)
 
 

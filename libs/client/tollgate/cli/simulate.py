@@ -1,7 +1,7 @@
 """`tollgate simulate`: what a draft of a plan would have earned, from whom."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from tollgate.cli.plan import load
 from tollgate.cli.times import Begin, End
 from tollgate.client import Client
 from tollgate.models import Simulation
-
-LONG_SECONDS: Final = 600.0
-"""All tenants are rated in one request, and simulations wait for each other."""
 
 
 def simulate(
@@ -41,7 +38,7 @@ def simulate(
     call = calls.rating.simulate(
         replaces or draft.name, draft.body, start, end, tenants=tenant or None
     )
-    with Client(timeout_seconds=LONG_SECONDS) as client:
+    with Client(timeout_seconds=calls.rating.LONG_SECONDS) as client:
         found = client.perform(call)
     if svg is not None:
         svg.write_text(found.chart, encoding="utf-8")
