@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +24,7 @@ import ingest.store.ledger_blocks
 import ingest.store.nodes
 import ingest.store.plain_ledger
 import ingest.worker
+import rating.store
 import rating.store.charges
 import rating.store.plans
 import rating.store.subscriptions
@@ -105,5 +107,6 @@ def installed(base_ms: int) -> Iterator[None]:
             stack.enter_context(patch.object(module, name, getattr(model, name)))
         for module in CLOCKED:
             stack.enter_context(patch.object(module, "time", clock))
-        stack.enter_context(patch.object(rating.worker, "UsageProjection", usage.ModelUsage))
+        stored = partial(usage.ModelUsage, rating.store.SCHEMA, days=True)
+        stack.enter_context(patch.object(rating.worker, "StoredUsage", stored))
         yield
