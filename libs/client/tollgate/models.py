@@ -141,6 +141,8 @@ class Tenant(Model, frozen=True, kw_only=True):
     billing_day: int = 1
     email: str | None = None
     address: list[str] = []
+    vat_id: str = ""
+    taxes: list[dict[str, Any]] = []
 
 
 class Plan(Model, frozen=True, kw_only=True):
@@ -250,6 +252,7 @@ class Invoice(Model, frozen=True, kw_only=True):
     state: str = ""
     currency: str = ""
     total: Decimal | None = None
+    payable: Decimal | None = None
     period_from: datetime | None = None
     period_to: datetime | None = None
     lines: list[dict[str, Any]] = []
@@ -261,6 +264,35 @@ class Run(Model, frozen=True, kw_only=True):
     id: str
     state: str = ""
     through: datetime | None = None
+
+
+class Wallet(Model, frozen=True, kw_only=True):
+    """What a tenant paid in advance in one currency."""
+
+    currency: str
+    balance: Decimal
+
+
+class Wallets(Model, frozen=True, kw_only=True):
+    """A tenant's wallets."""
+
+    tenant: str
+    items: list[Wallet] = []
+
+
+class WalletEntry(Model, frozen=True, kw_only=True):
+    """A movement of a wallet's money. `balance`: what it held afterwards."""
+
+    number: int
+    kind: str
+    amount: Decimal
+    balance: Decimal
+    currency: str = ""
+    invoice: str | None = None
+    reference: str = ""
+    reason: str = ""
+    by: str = ""
+    at: datetime | None = None
 
 
 class Rule(Model, frozen=True, kw_only=True):

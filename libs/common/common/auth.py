@@ -21,6 +21,8 @@ SCOPES: Final[dict[str, str]] = {
     "charges:read": "Read charges.",
     "invoices:read": "Read invoices.",
     "invoices:run": "Start billing runs.",
+    "wallets:write": "Move money into and out of the wallets of tenants.",
+    "wallets:read": "Read wallets.",
     "rules:write": "Define throttle rules.",
     "rules:read": "Read throttle rules.",
     "decisions:read": "Read and follow throttle decisions.",

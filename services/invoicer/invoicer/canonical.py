@@ -16,7 +16,6 @@ GENESIS: Final = "0" * 64
 """The `previous_hash` of the first invoice of a series."""
 
 _encoder = msgspec.json.Encoder(order="sorted", decimal_format="string")
-_decoder = msgspec.json.Decoder(Invoice)
 
 
 def canonical(invoice: Invoice) -> bytes:
@@ -30,5 +29,8 @@ def content_hash(document: bytes) -> str:
 
 
 def parse(document: bytes | str) -> Invoice:
-    """The invoice of a canonical document."""
-    return _decoder.decode(document)
+    """The invoice of a canonical document, of any version."""
+    said = msgspec.json.decode(document)
+    if said["v"] == 1:
+        said["payable"] = said["total"]
+    return msgspec.convert(said, Invoice)

@@ -10,6 +10,10 @@ UNKNOWN_RUN: Final = declare("unknown_run", 404, "There is no run with this id."
 THROUGH_IN_FUTURE: Final = declare(
     "through_in_future", 422, "A run closes what has ended; `through` lies in the future."
 )
+OVERDRAWN: Final = declare("overdrawn", 409, "The wallet holds less than is to be paid out.")
+BAD_AMOUNT: Final = declare(
+    "bad_amount", 422, "The currency has no minor unit, or the amount is not in whole ones."
+)
 CANNOT_DRAFT: Final = declare(
     "cannot_draft", 409, "The tenant's charges cannot become an invoice as they are."
 )

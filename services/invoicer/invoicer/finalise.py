@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
+
+import msgspec
 
 from common.contracts.invoices import InvoiceChange
 from common.contracts.tenants import Tenant
@@ -10,10 +13,11 @@ from common.ids import uuid7
 from common.money import WIDE
 from common.telemetry import span
 from invoicer import numbering
-from invoicer.invoice import Invoiced, Line, Seller, draft
+from invoicer.invoice import Invoice, Invoiced, Line, Seller, draft
 from invoicer.numbering import Finalised
-from invoicer.store import charges, invoices, runs
+from invoicer.store import charges, invoices, runs, wallets
 from invoicer.store.runs import Run
+from invoicer.store.wallets import Entry
 
 _ZERO: Final = Decimal(0)
 
@@ -32,8 +36,8 @@ async def finalise_tenant(
     """Invoice what `tenant` owes in `currency` through `run.through`; None when there is nothing
     worth an invoice.
 
-    The order of locks is: run, charges by id, series. The number is taken last, so the series
-    is held as briefly as can be. Raises `LostLease` when another runner drives the run, and
+    The order of locks is: run, charges by id, wallet, series. The number is taken last, so the
+    series is held as briefly as can be. Raises `LostLease` when another runner drives the run, and
     `DraftError` when the charges cannot become an invoice; either way nothing was written.
     """
     async with connection.transaction():
@@ -46,6 +50,7 @@ async def finalise_tenant(
             seller=seller,
             currency=currency,
             missing=run.missing,
+            balance=await wallets.lock(connection, tenant.key, currency),
         )
         if not drafted.is_worth_issuing:
             return None
@@ -68,6 +73,8 @@ async def finalise_tenant(
             place = await invoices.next_place(connection, seller.key, series)
             finalised = numbering.finalise(drafted, place, id=str(id), issued_at=_milliseconds(now))
             await invoices.insert(connection, run.id, finalised)
+            if finalised.invoice.paid_from_wallet:
+                await wallets.record(connection, _payment(finalised.invoice, now))
             await invoices.extend_chain(connection, seller.key, series, finalised.hash)
             await invoices.record_change(connection, change_of(finalised))
     return finalised
@@ -87,9 +94,24 @@ def change_of(finalised: Finalised) -> InvoiceChange:
         state="finalised",
         currency=invoice.currency,
         total=invoice.total,
+        payable=invoice.payable,
         period_from=invoice.period_from,
         period_to=invoice.period_to,
         at=invoice.issued_at,
+    )
+
+
+def _payment(invoice: Invoice, now: datetime) -> Entry:
+    """What the invoice takes out of the tenant's wallet."""
+    assert invoice.id is not None
+    return Entry(
+        tenant=invoice.tenant,
+        currency=invoice.currency,
+        kind="invoice",
+        amount=invoice.paid_from_wallet.copy_negate(),
+        invoice=UUID(invoice.id),
+        reference=invoice.number or "",
+        at=now,
     )
 
 
@@ -97,11 +119,12 @@ def _invoiced(version: int, before: Invoiced | None, line: Line | None) -> Invoi
     """What invoices hold of a charge, after `line` was added to what they held before."""
     held = before or Invoiced(version=version, quantity=_ZERO, amount=_ZERO)
     if line is None:
-        return Invoiced(version=version, quantity=held.quantity, amount=held.amount)
+        return msgspec.structs.replace(held, version=version)
     return Invoiced(
         version=version,
         quantity=WIDE.add(held.quantity, line.quantity),
         amount=WIDE.add(held.amount, line.amount),
+        taxes=line.taxes,
     )
 
 

@@ -3,7 +3,9 @@
 An amount is rounded once, half away from zero, to the minor unit of its currency, where a charge
 becomes a line; totals are sums of rounded lines. What a charge owes is `round(its exact amount)`,
 whatever number of invoices it is spread over: a later version of an invoiced charge yields an
-adjustment line of `round(new amount) - what was invoiced for it`, so corrections never drift.
+adjustment line of `round(new amount) - what was invoiced for it`, so corrections never drift. An
+adjustment is taxed as the charge was when it was first invoiced, anything else as the tenant is.
+What the tenant has in its wallet pays last, after taxes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +16,14 @@ from typing import Final, Literal
 import msgspec
 
 from common.contracts.charges import Charge, ChargeLine
-from common.contracts.tenants import Tenant
+from common.contracts.tenants import Tax, Tenant
 from common.money import WIDE, plain, round_line
+from invoicer.tax import TaxTotal, tax_totals
 
+VERSION: Final = 2
+"""Of the document: 1 knew no taxes and no wallet."""
 ROUNDING: Final = "Each line is rounded once, half away from zero; totals are sums of lines."
+TAXED: Final = f"{ROUNDING} A tax is rounded once, of the sum of its lines."
 
 Kind = Literal["fee", "usage", "commitment", "credit", "adjustment"]
 _ORDER: Final[dict[Kind, int]] = {
@@ -50,14 +56,17 @@ class Buyer(msgspec.Struct, frozen=True, kw_only=True):
     address: list[str] = []
     email: str | None = None
     timezone: str = "UTC"
+    vat_id: str = ""
 
 
 class Invoiced(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands on finalised invoices for one charge: sums over all its lines."""
+    """What stands on finalised invoices for one charge: sums over all its lines, and the taxes
+    that they have (None: it has no line)."""
 
     version: int
     quantity: Decimal
     amount: Decimal
+    taxes: list[Tax] | None = None
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +93,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     charge: str
     charge_version: int
     details: list[ChargeLine]
+    taxes: list[Tax] = []
     adjusts: Invoiced | None = None
 
 
@@ -99,10 +109,11 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     """The content of an invoice. Until it is finalised `id`, `number`, `issued_at` and
-    `previous_hash` are None. Times are UTC; `total` may be negative when corrections exceed
-    what is due."""
+    `previous_hash` are None. Times are UTC. `subtotal` is the sum of the lines, `total` has the
+    taxes added; it may be negative when corrections exceed what is due. `payable` is the total
+    without what the tenant's wallet pays of it (`paid_from_wallet`)."""
 
-    v: int = 1
+    v: int = VERSION
     id: str | None = None
     number: str | None = None
     legal_entity: str
@@ -116,7 +127,10 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     period_to: datetime | None
     lines: list[Line]
     subtotal: Decimal
+    taxes: list[TaxTotal] = []
     total: Decimal
+    paid_from_wallet: Decimal = Decimal(0)
+    payable: Decimal
     rounding: str = ROUNDING
     missing: list[Missing] = []
     previous_hash: str | None = None
@@ -136,21 +150,23 @@ def draft(
     seller: Seller,
     currency: str,
     missing: Iterable[Missing] = (),
+    balance: Decimal = Decimal(0),
 ) -> Invoice:
     """The invoice of `tenant` for `charges` in `currency`, less what was `invoiced` (by charge).
+    `balance`: what the tenant's wallet holds in the currency.
 
     A charge that was never invoiced becomes a line of its kind, also with amount zero; one that
     was becomes an adjustment line if quantity or amount changed, otherwise nothing. Lines are in
     a fixed order, by subscription and period, corrections last. Raises `DraftError`.
     """
-    found = [
-        line
-        for charge in charges
-        if (line := _line(_checked(charge, tenant, currency), invoiced.get(charge.id))) is not None
-    ]
-    found.sort(key=_place)
+    checked = [_checked(charge, tenant, currency) for charge in charges]
+    made = [_line(charge, invoiced.get(charge.id), tenant.taxes) for charge in checked]
+    found = sorted((line for line in made if line is not None), key=_place)
     lines = [msgspec.structs.replace(line, position=i) for i, line in enumerate(found, start=1)]
-    total = _sum(lines, currency)
+    subtotal = _sum((line.amount for line in lines), currency)
+    taxes = tax_totals(lines, currency)
+    total = _sum([subtotal, *(tax.amount for tax in taxes)], currency)
+    from_wallet = round_line(max(min(balance, total), Decimal(0)), currency)
     # Corrections of the past do not stretch the period that this invoice is about.
     spanning = [line for line in lines if line.kind != "adjustment"] or lines
     return Invoice(
@@ -163,13 +179,18 @@ def draft(
             address=list(tenant.address),
             email=tenant.email,
             timezone=tenant.timezone,
+            vat_id=tenant.vat_id,
         ),
         currency=currency,
         period_from=min((line.period_from for line in spanning), default=None),
         period_to=max((line.period_to for line in spanning), default=None),
         lines=lines,
-        subtotal=total,
+        subtotal=subtotal,
+        taxes=taxes,
         total=total,
+        paid_from_wallet=from_wallet,
+        payable=_sum([total, from_wallet.copy_negate()], currency),
+        rounding=TAXED if taxes else ROUNDING,
         missing=list(missing),
     )
 
@@ -185,7 +206,7 @@ def _checked(charge: Charge, tenant: Tenant, currency: str) -> Charge:
     return charge
 
 
-def _line(charge: Charge, before: Invoiced | None) -> Line | None:
+def _line(charge: Charge, before: Invoiced | None, taxes: list[Tax]) -> Line | None:
     try:
         due = round_line(charge.amount, charge.currency)
     except ValueError as error:
@@ -222,6 +243,7 @@ def _line(charge: Charge, before: Invoiced | None) -> Line | None:
         charge=charge.id,
         charge_version=charge.version,
         details=list(charge.lines),
+        taxes=list(taxes if before is None or before.taxes is None else before.taxes),
         adjusts=before,
     )
 
@@ -250,10 +272,10 @@ def _place(line: Line) -> tuple[bool, str, str, datetime, int, str, str]:
     )
 
 
-def _sum(lines: Iterable[Line], currency: str) -> Decimal:
+def _sum(amounts: Iterable[Decimal], currency: str) -> Decimal:
     total = Decimal(0)
-    for line in lines:
-        total = WIDE.add(total, line.amount)
+    for amount in amounts:
+        total = WIDE.add(total, amount)
     try:
         return round_line(total, currency)
     except ValueError as error:

@@ -4,7 +4,7 @@ billing.charges  -> worker.ChargeStage -> charges                     (tollgate-
 catalog.tenants  -> Follower, in memory: names, addresses, time zones
 charges          -> runner.Runner -> invoices, under a run's lease    (tollgate-invoicer worker)
 invoice_changes  -> Outbox -> billing.invoices                        (tollgate-invoicer worker)
-invoices, runs   -> routes                                            (tollgate-invoicer api)
+invoices, runs, wallets -> routes                                     (tollgate-invoicer api)
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ from common.stream.outbox import Outbox
 from common.stream.watermark import stage_watermark
 from common.stream.worker import StageWorker
 from invoicer.nodes import ask_nodes
-from invoicer.routes import invoices, runs
+from invoicer.routes import invoices, runs, wallets
 from invoicer.runner import Runner
 from invoicer.settings import Settings
 from invoicer.store import SCHEMA
@@ -89,7 +89,7 @@ def build(settings: Settings, *, api: bool, worker: bool) -> FastAPI:
         title="Tollgate invoicer",
         description=DESCRIPTION,
         lifespan=lifespan,
-        routers=[runs.router, invoices.router] if api else [],
+        routers=[runs.router, invoices.router, wallets.router] if api else [],
     )
 
 

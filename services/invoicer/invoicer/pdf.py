@@ -18,9 +18,11 @@ import msgspec
 import typst
 
 from common.contracts.charges import ChargeLine
+from common.contracts.tenants import Tax
 from invoicer import display
 from invoicer.canonical import GENESIS
 from invoicer.invoice import Invoice, Line
+from invoicer.tax import TaxTotal
 
 TEMPLATE: Final = resources.files("invoicer").joinpath("invoice.typ").read_bytes()
 NO_GLYPH: Final = "could not be displayed with font"
@@ -93,12 +95,25 @@ def picture(invoice: Invoice, *, hash: str, state: str, as_of: datetime | None) 
             "name": invoice.buyer.name,
             "address": invoice.buyer.address,
             "email": invoice.buyer.email or "",
+            "vat_id": invoice.buyer.vat_id,
         },
         "facts": [[name, value] for name, value in facts if value],
         "groups": list(_groups(invoice, where)),
         "currency": invoice.currency,
         "subtotal": display.amount(invoice.subtotal, invoice.currency),
+        "taxes": [
+            {
+                "text": f"{_tax(tax)} of {display.amount(tax.basis, invoice.currency)}",
+                "note": f"{_tax(tax)}: {tax.note}" if tax.note else "",
+                "amount": display.amount(tax.amount, invoice.currency),
+            }
+            for tax in invoice.taxes
+        ],
         "total": display.amount(invoice.total, invoice.currency),
+        "from_wallet": display.amount(invoice.paid_from_wallet.copy_negate(), invoice.currency)
+        if invoice.paid_from_wallet
+        else "",
+        "payable": display.amount(invoice.payable, invoice.currency),
         "rounding": invoice.rounding,
         "timezone": invoice.buyer.timezone,
         "missing": [
@@ -117,7 +132,9 @@ def picture(invoice: Invoice, *, hash: str, state: str, as_of: datetime | None) 
 
 
 def _groups(invoice: Invoice, where: tzinfo) -> Iterable[dict[str, Any]]:
-    """Lines under one heading each: a plan's period of a subscription, then corrections."""
+    """Lines under one heading each: a plan's period of a subscription, then corrections. Where
+    lines differ in their taxes, each says its own."""
+    taxes_differ = any(line.taxes != invoice.lines[0].taxes for line in invoice.lines)
     for (is_correction, *_), lines in groupby(invoice.lines, _heading):
         found = list(lines)
         first = found[0]
@@ -126,7 +143,7 @@ def _groups(invoice: Invoice, where: tzinfo) -> Iterable[dict[str, Any]]:
             "heading": f"Corrections: {plan}" if is_correction else plan,
             "period": _period(first.period_from, first.period_to, where),
             "subscription": first.subscription,
-            "lines": [_row(line, invoice.currency) for line in found],
+            "lines": [_row(line, invoice.currency, taxes_differ) for line in found],
         }
 
 
@@ -141,7 +158,7 @@ def _heading(line: Line) -> tuple[bool, str, str, int, datetime, datetime]:
     )
 
 
-def _row(line: Line, currency: str) -> dict[str, Any]:
+def _row(line: Line, currency: str, says_taxes: bool) -> dict[str, Any]:
     details = [_detail(detail, currency) for detail in line.details]
     if line.adjusts is not None:
         before = display.amount(line.adjusts.amount, currency)
@@ -149,6 +166,9 @@ def _row(line: Line, currency: str) -> dict[str, Any]:
         details.insert(0, {"text": invoiced, "amount": ""})
     elif len(details) == 1 and line.kind == "fee":
         details = []  # a fee's one step repeats the line
+    if says_taxes:
+        text = ", ".join(_tax(tax) for tax in line.taxes) or "no tax"
+        details.append({"text": text, "amount": ""})
     return {
         "description": line.description,
         "quantity": "" if line.kind == "fee" else display.quantity(line.quantity),
@@ -156,6 +176,10 @@ def _row(line: Line, currency: str) -> dict[str, Any]:
         "amount": display.amount(line.amount, currency),
         "details": details,
     }
+
+
+def _tax(tax: Tax | TaxTotal) -> str:
+    return f"{tax.name} {display.quantity(tax.percent)} %"
 
 
 def _detail(detail: ChargeLine, currency: str) -> dict[str, str]:

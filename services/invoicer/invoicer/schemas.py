@@ -1,6 +1,7 @@
 """What the API accepts and returns. Decimals are strings, times RFC 3339 UTC."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -95,6 +96,21 @@ class RunPage(BaseModel):
     next: str | None
 
 
+class Tax(BaseModel):
+    """A tax that a line has. `percent`: 20 is 20 %."""
+
+    name: str
+    percent: str
+    note: str
+
+
+class TaxTotal(Tax):
+    """What a tax makes of the lines that have it."""
+
+    basis: str = Field(description="The sum of those lines.")
+    amount: str = Field(description="`percent` of `basis`, rounded once, half away from zero.")
+
+
 class Line(BaseModel):
     """A line. `residual`: exact amount of the charge less all that was invoiced for it."""
 
@@ -116,11 +132,13 @@ class Line(BaseModel):
     charge: str
     charge_version: int
     details: list[dict[str, Any]] = Field(description="How the charge came about; exact amounts.")
+    taxes: list[Tax]
     adjusts: dict[str, Any] | None = Field(description="What was invoiced before the correction.")
 
 
 class Invoice(BaseModel):
-    """An invoice: its hashed content, and its id, state and hash around it."""
+    """An invoice: its hashed content, and its id, state and hash around it. Documents of `v` 1
+    have no taxes and no wallet; all of their total is payable."""
 
     v: int
     id: str | None
@@ -138,8 +156,11 @@ class Invoice(BaseModel):
     period_from: datetime | None
     period_to: datetime | None
     lines: list[Line]
-    subtotal: str
-    total: str
+    subtotal: str = Field(description="The sum of the lines.")
+    taxes: list[TaxTotal]
+    total: str = Field(description="`subtotal` and the taxes.")
+    paid_from_wallet: str
+    payable: str = Field(description="`total` less `paid_from_wallet`.")
     rounding: str
     missing: list[Missing]
     hash: str
@@ -151,3 +172,55 @@ class InvoicePage(BaseModel):
 
     items: list[Invoice]
     next: str | None
+
+
+class EntryBody(BaseModel):
+    """Money to move."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: Decimal = Field(
+        max_digits=38,
+        decimal_places=18,
+        description="Into the wallet above 0, out of it below, in whole minor units.",
+    )
+    reference: str = Field("", max_length=200, description="Of the payment.")
+    reason: str = Field("", max_length=500, description="Kept with the entry.")
+    by: str = Field("", max_length=200, description="Kept with the entry.")
+
+
+class WalletEntry(BaseModel):
+    """A movement of money. `number`: from 1 in its wallet."""
+
+    tenant: str
+    currency: str
+    number: int
+    kind: Literal["top_up", "payout", "invoice"]
+    amount: str = Field(description="Into the wallet above 0, out of it below.")
+    balance: str = Field(description="What the wallet held after it.")
+    invoice: str | None = Field(description="What it paid.")
+    reference: str
+    reason: str
+    by: str
+    at: datetime
+
+
+class WalletEntryPage(BaseModel):
+    """Entries, newest first."""
+
+    items: list[WalletEntry]
+    next: str | None
+
+
+class Wallet(BaseModel):
+    """What a wallet holds."""
+
+    currency: str
+    balance: str
+
+
+class Wallets(BaseModel):
+    """A tenant's wallets, by currency."""
+
+    tenant: str
+    items: list[Wallet]

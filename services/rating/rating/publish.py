@@ -62,6 +62,8 @@ async def to_publish(
                     billing_day=row.billing_day,
                     email=row.email,
                     address=row.address,
+                    vat_id=row.vat_id,
+                    taxes=row.taxes,
                     revision=revision,
                     subscriptions=held.get(row.key, []),
                 )

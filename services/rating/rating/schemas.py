@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from common.contracts.charges import Charge
+from common.contracts.tenants import Tax
 from common.events.rfc3339 import parse_time_ms
 from common.money import plain
 from rating.store.plans import PlanRow
@@ -45,6 +46,29 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class TaxIn(Strict):
+    name: str = Field(min_length=1, max_length=50, description="As printed, such as VAT.")
+    percent: Exact = Field(
+        ge=0, le=100, max_digits=9, decimal_places=6, description="Of the net amount: 20 is 20 %."
+    )
+    note: Line = Field("", description="What must be said beside it, such as why it is 0.")
+
+    @classmethod
+    def of(cls, tax: Tax) -> "TaxIn":
+        return cls(name=tax.name, percent=tax.percent, note=tax.note)
+
+    def tax(self) -> Tax:
+        """The same, in its plainest form."""
+        return Tax(name=self.name, percent=Decimal(plain(self.percent)), note=self.note)
+
+
+def _once_each(taxes: list[TaxIn]) -> list[TaxIn]:
+    names = [tax.name for tax in taxes]
+    if len(set(names)) < len(names):
+        raise ValueError("each tax has a name of its own")
+    return taxes
+
+
 class TenantIn(Strict):
     name: str = Field(min_length=1, max_length=200, description="As printed on invoices.")
     currency: str = Field(max_length=3, description="ISO 4217, such as EUR.")
@@ -56,6 +80,12 @@ class TenantIn(Strict):
     )
     email: str | None = Field(None, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")
     address: Annotated[list[Line], BeforeValidator(_lines), Field(max_length=10)] = []
+    vat_id: str = Field("", max_length=50, description="As printed on invoices.")
+    taxes: Annotated[
+        list[TaxIn],
+        AfterValidator(_once_each),
+        Field(max_length=5, description="On what is invoiced from now on; none when left out."),
+    ] = []
 
 
 class TenantOut(TenantIn):
@@ -71,6 +101,8 @@ class TenantOut(TenantIn):
             billing_day=row.billing_day,
             email=row.email,
             address=row.address,
+            vat_id=row.vat_id,
+            taxes=[TaxIn.of(tax) for tax in row.taxes],
         )
 
 

@@ -1,10 +1,11 @@
-"""Calls to the invoicer: invoices and billing runs."""
+"""Calls to the invoicer: invoices, billing runs and wallets."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from tollgate.call import Call, get, segment, send
-from tollgate.models import Invoice, Page, Run
+from tollgate.models import Invoice, Page, Run, WalletEntry, Wallets
 
 
 def invoices(
@@ -37,3 +38,27 @@ def start_run(through: datetime) -> Call[Run]:
 def run(id: str) -> Call[Run]:
     """How far a billing run is."""
     return get("invoicer", f"/v1/runs/{segment(id)}", Run)
+
+
+def wallets(tenant: str) -> Call[Wallets]:
+    """What the tenant's wallets hold."""
+    return get("invoicer", f"/v1/wallets/{segment(tenant)}", Wallets)
+
+
+def wallet_entries(
+    tenant: str, currency: str, *, limit: int | None = None
+) -> Call[Page[WalletEntry]]:
+    """How a wallet came to what it holds, newest first."""
+    return get("invoicer", _entries(tenant, currency), Page[WalletEntry], limit=limit)
+
+
+def move_money(
+    tenant: str, currency: str, amount: Decimal, *, reference: str, reason: str = "", by: str = ""
+) -> Call[WalletEntry]:
+    """Into the wallet above 0, out of it below."""
+    body = {"amount": amount, "reference": reference, "reason": reason, "by": by}
+    return send("invoicer", "POST", _entries(tenant, currency), WalletEntry, body, once=True)
+
+
+def _entries(tenant: str, currency: str) -> str:
+    return f"/v1/wallets/{segment(tenant)}/{segment(currency)}/entries"

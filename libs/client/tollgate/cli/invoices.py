@@ -1,7 +1,7 @@
 """`tollgate invoices`: list, show, pdf."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,8 @@ from tollgate.cli.output import Json, console, print_fields, print_json, print_t
 from tollgate.client import Client
 
 cli = typer.Typer(help="Invoices.", no_args_is_help=True)
+ABOVE_TAXES = ("number", "tenant", "state", "currency", "period_from", "period_to", "subtotal")
+BELOW_TAXES = ("total", "paid_from_wallet", "payable", "hash")
 
 
 @cli.command(name="list")
@@ -24,13 +26,23 @@ def list_invoices(
     if as_json:
         print_json({"items": found})
         return
-    columns = ["number", "tenant", "state", "total", "currency", "from", "to", "id"]
+    columns = ["number", "tenant", "state", "total", "payable", "currency", "from", "to", "id"]
     print_table(
         "invoices",
         columns,
         [
-            (i.number, i.tenant, i.state, i.total, i.currency, i.period_from, i.period_to, i.id)
-            for i in found
+            (
+                one.number,
+                one.tenant,
+                one.state,
+                one.total,
+                one.payable,
+                one.currency,
+                one.period_from,
+                one.period_to,
+                one.id,
+            )
+            for one in found
         ],
     )
 
@@ -45,8 +57,10 @@ def show(
     if as_json:
         print_json(invoice)
         return
-    names = ("number", "tenant", "state", "currency", "period_from", "period_to", "total", "hash")
-    print_fields(f"invoice {id}", [(name, invoice.get(name)) for name in names])
+    fields = [(name, invoice.get(name)) for name in ABOVE_TAXES]
+    fields += [(tax["name"], _tax(tax)) for tax in invoice.get("taxes", [])]
+    fields += [(name, invoice.get(name)) for name in BELOW_TAXES]
+    print_fields(f"invoice {id}", fields)
     columns = ("description", "quantity", "unit", "amount", "period_from", "period_to")
     rows = [[line.get(name) for name in columns] for line in invoice.get("lines", [])]
     print_table("", columns, rows)
@@ -67,3 +81,7 @@ def pdf(
         print_json({"path": str(path), "bytes": len(content)})
     else:
         console.print(f"{path} ({len(content)} bytes)", highlight=False)
+
+
+def _tax(tax: dict[str, Any]) -> str:
+    return f"{tax['amount']} ({tax['percent']} % of {tax['basis']})"

@@ -20,6 +20,7 @@ from tollgate.cli import (
     topics,
     trace,
     usage,
+    wallets,
 )
 from tollgate.errors import ProblemError, TollgateError
 
@@ -37,6 +38,7 @@ cli.command(name="status")(status.status)
 cli.add_typer(plan.cli, name="plan")
 cli.add_typer(rerates.cli, name="rerates")
 cli.add_typer(invoices.cli, name="invoices")
+cli.add_typer(wallets.cli, name="wallets")
 cli.add_typer(rules.cli, name="rules")
 cli.add_typer(decisions.cli, name="decisions")
 cli.add_typer(events.cli, name="events")

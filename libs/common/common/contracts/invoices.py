@@ -8,7 +8,8 @@ from common.contracts import wire
 
 
 class InvoiceChange(wire.Contract, frozen=True, kw_only=True):
-    """An invoice reached `state` (draft, finalised, paid, void) at `at`; `total` is rounded."""
+    """An invoice reached `state` (draft, finalised, paid, void) at `at`. `total`, with taxes, is
+    rounded; `payable` is what of it the tenant's wallet did not pay (None: all of it)."""
 
     tenant: str
     invoice: str
@@ -16,6 +17,7 @@ class InvoiceChange(wire.Contract, frozen=True, kw_only=True):
     state: str
     currency: str
     total: Decimal
+    payable: Decimal | None = None
     period_from: datetime
     period_to: datetime
     at: datetime

@@ -1,6 +1,7 @@
 """catalog.tenants: each tenant with what it subscribes to."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -33,9 +34,19 @@ class TenantSubscription(msgspec.Struct, frozen=True, kw_only=True):
         return Recurrence(self.unit, self.count, zone, billing_day, self.since)
 
 
+class Tax(msgspec.Struct, frozen=True, kw_only=True):
+    """A tax on what the tenant is invoiced. `percent`: 20 is 20 %. `note`: what the law wants said
+    beside it, such as why it is 0."""
+
+    name: str
+    percent: Decimal
+    note: str = ""
+
+
 class Tenant(wire.Contract, frozen=True, kw_only=True):
     """`billing_day`: 1 to 31, the day of the month (in `timezone`) on which periods begin; a day
-    that a month does not have means its last. `address`: lines as printed on an invoice."""
+    that a month does not have means its last. `address`: lines as printed on an invoice.
+    `taxes`: on what is invoiced from now on; each is of the net amount."""
 
     key: str
     name: str
@@ -44,6 +55,8 @@ class Tenant(wire.Contract, frozen=True, kw_only=True):
     billing_day: int
     email: str | None = None
     address: list[str] = []
+    vat_id: str = ""
+    taxes: list[Tax] = []
     revision: int = 0
     subscriptions: list[TenantSubscription] = []
 

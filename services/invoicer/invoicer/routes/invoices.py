@@ -10,14 +10,14 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from common.auth import scope
-from common.contracts.tenants import Tenant
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
 from invoicer import metrics, pdf, schemas
 from invoicer.canonical import canonical, content_hash, parse
-from invoicer.errors import CANNOT_DRAFT, CATALOG_NOT_READ, UNKNOWN_INVOICE, UNKNOWN_TENANT
+from invoicer.errors import CANNOT_DRAFT, UNKNOWN_INVOICE
 from invoicer.invoice import DraftError, Invoice, draft
-from invoicer.store import charges
+from invoicer.routes.tenants import known_tenant
+from invoicer.store import charges, wallets
 from invoicer.store import invoices as store
 from invoicer.store.invoices import Stored
 
@@ -129,11 +129,7 @@ async def _interim(
     request: Request, key: str, currency: str | None, through: datetime | None
 ) -> tuple[Invoice, datetime | None]:
     state = request.app.state
-    if not state.tenants.is_ready:
-        raise ApiError(CATALOG_NOT_READ, "catalog.tenants has not been read to its end yet")
-    tenant: Tenant | None = state.tenants.items.get(key)
-    if tenant is None:
-        raise ApiError(UNKNOWN_TENANT, f"no tenant {key}")
+    tenant = known_tenant(request, key)
     currency = currency or tenant.currency
     as_of = await state.ask_watermark()
     pending = await charges.pending(state.pool, key, currency, through)
@@ -144,6 +140,7 @@ async def _interim(
             tenant=tenant,
             seller=state.settings.seller,
             currency=currency,
+            balance=await wallets.balance(state.pool, key, currency),
         )
     except DraftError as error:
         raise ApiError(CANNOT_DRAFT, str(error)) from None

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from common.contracts.charges import Charge
+from common.contracts.tenants import Tax
 from invoicer.invoice import Invoiced
 
 
@@ -122,20 +123,22 @@ async def mark_invoiced(tx: Any, rows: Sequence[tuple[str, Invoiced]]) -> None:
         UPDATE invoicer.charges
         SET invoiced_version = marked.version,
             invoiced_quantity = marked.quantity,
-            invoiced_amount = marked.amount
-        FROM unnest($1::text[], $2::bigint[], $3::numeric[], $4::numeric[])
-            AS marked (id, version, quantity, amount)
+            invoiced_amount = marked.amount,
+            invoiced_taxes = marked.taxes
+        FROM unnest($1::text[], $2::bigint[], $3::numeric[], $4::numeric[], $5::jsonb[])
+            AS marked (id, version, quantity, amount, taxes)
         WHERE charges.id = marked.id
         """,
         [id for id, _ in rows],
         [now.version for _, now in rows],
         [now.quantity for _, now in rows],
         [now.amount for _, now in rows],
+        [now.taxes for _, now in rows],
     )
 
 
 _PENDING = """
-    SELECT body, traceparent, invoiced_version, invoiced_quantity, invoiced_amount
+    SELECT body, traceparent, invoiced_version, invoiced_quantity, invoiced_amount, invoiced_taxes
     FROM invoicer.charges
     WHERE (invoiced_version IS NULL OR version > invoiced_version)
       AND tenant = $1
@@ -150,6 +153,7 @@ def _pending(row: Any) -> Pending:
             version=row["invoiced_version"],
             quantity=row["invoiced_quantity"],
             amount=row["invoiced_amount"],
+            taxes=msgspec.convert(row["invoiced_taxes"], list[Tax] | None),
         )
     charge = msgspec.convert(row["body"], Charge)
     return Pending(charge, invoiced, row["traceparent"])

@@ -11,6 +11,7 @@ import msgspec
 
 from common.bus.types import Record
 from common.contracts.invoices import InvoiceChange, invoice_record
+from common.money import WIDE
 from common.stream.outbox import next_revision
 from invoicer.canonical import GENESIS
 from invoicer.invoice import Line
@@ -105,8 +106,10 @@ async def insert(tx: Any, run: UUID, finalised: Finalised) -> None:
         """
         INSERT INTO invoicer.invoices
             (id, run, legal_entity, series, number_value, number, state, state_at, tenant,
-             currency, period_from, period_to, issued_at, total, document, hash, previous_hash)
-        VALUES ($1, $2, $3, $4, $5, $6, 'finalised', $7, $8, $9, $10, $11, $7, $12, $13, $14, $15)
+             currency, period_from, period_to, issued_at, total, tax, paid_from_wallet, document,
+             hash, previous_hash)
+        VALUES ($1, $2, $3, $4, $5, $6, 'finalised', $7, $8, $9, $10, $11, $7, $12, $13, $14, $15,
+                $16, $17)
         """,
         UUID(invoice.id),
         run,
@@ -120,6 +123,8 @@ async def insert(tx: Any, run: UUID, finalised: Finalised) -> None:
         invoice.period_from,
         invoice.period_to,
         invoice.total,
+        WIDE.subtract(invoice.total, invoice.subtotal),
+        invoice.paid_from_wallet,
         finalised.document.decode(),
         finalised.hash,
         invoice.previous_hash,

@@ -31,7 +31,8 @@ async def put_tenant(key: TenantKey, body: TenantIn, request: Request) -> Tenant
         raise ApiError(
             UNKNOWN_TIMEZONE, message, errors=[{"path": "body.timezone", "message": message}]
         )
-    tenant = TenantRow(key=key, **body.model_dump())
+    taxes = [tax.tax() for tax in body.taxes]
+    tenant = TenantRow(key=key, taxes=taxes, **body.model_dump(exclude={"taxes"}))
     async with request.app.state.pool.acquire() as connection, connection.transaction():
         known = await tenants.lock(connection, key)
         if known is not None and await tenants.has_subscriptions(connection, key):

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from common.contracts.tenants import Tax
 from common.stream.outbox import next_revision
 from rating.store import SCHEMA
 
@@ -19,13 +20,18 @@ class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
     billing_day: int
     email: str | None = None
     address: list[str] = []
+    vat_id: str = ""
+    taxes: list[Tax] = []
+
+
+_COLUMNS = "key, name, currency, timezone, billing_day, email, address, vat_id, taxes"
 
 
 async def lock(tx: Any, key: str) -> TenantRow | None:
     """The tenant; nobody else changes it or its subscriptions until the transaction ends."""
     row = await tx.fetchrow(
-        """
-        SELECT key, name, currency, timezone, billing_day, email, address
+        f"""
+        SELECT {_COLUMNS}
         FROM rating.tenants
         WHERE key = $1
         FOR UPDATE
@@ -51,8 +57,8 @@ async def lock_all(tx: Any, keys: Sequence[str] | None) -> None:
 
 async def get(connection: Any, key: str) -> TenantRow | None:
     row = await connection.fetchrow(
-        """
-        SELECT key, name, currency, timezone, billing_day, email, address
+        f"""
+        SELECT {_COLUMNS}
         FROM rating.tenants
         WHERE key = $1
         """,
@@ -64,8 +70,8 @@ async def get(connection: Any, key: str) -> TenantRow | None:
 async def page(connection: Any, after: str, limit: int) -> list[TenantRow]:
     """Up to `limit` tenants with keys after `after`, by key."""
     rows = await connection.fetch(
-        """
-        SELECT key, name, currency, timezone, billing_day, email, address
+        f"""
+        SELECT {_COLUMNS}
         FROM rating.tenants
         WHERE key > $1
         ORDER BY key
@@ -74,17 +80,16 @@ async def page(connection: Any, after: str, limit: int) -> list[TenantRow]:
         after,
         limit,
     )
-    return [TenantRow(**dict(row)) for row in rows]
+    return [msgspec.convert(dict(row), TenantRow) for row in rows]
 
 
 async def put(tx: Any, tenant: TenantRow) -> None:
     """Create or replace the tenant; it will be published."""
     revision = await next_revision(tx, SCHEMA, "tenants")
     await tx.execute(
-        """
-        INSERT INTO rating.tenants
-            (key, name, currency, timezone, billing_day, email, address, revision)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        f"""
+        INSERT INTO rating.tenants ({_COLUMNS}, revision)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (key) DO UPDATE
         SET name = excluded.name,
             currency = excluded.currency,
@@ -92,6 +97,8 @@ async def put(tx: Any, tenant: TenantRow) -> None:
             billing_day = excluded.billing_day,
             email = excluded.email,
             address = excluded.address,
+            vat_id = excluded.vat_id,
+            taxes = excluded.taxes,
             revision = excluded.revision
         """,
         tenant.key,
@@ -101,6 +108,8 @@ async def put(tx: Any, tenant: TenantRow) -> None:
         tenant.billing_day,
         tenant.email,
         tenant.address,
+        tenant.vat_id,
+        tenant.taxes,
         revision,
     )
 
@@ -122,8 +131,8 @@ async def has_subscriptions(connection: Any, key: str) -> bool:
 async def changed(connection: Any, after: int, limit: int) -> list[tuple[int, TenantRow]]:
     """Up to `limit` tenants that changed after revision `after`, each with its own, in order."""
     rows = await connection.fetch(
-        """
-        SELECT revision, key, name, currency, timezone, billing_day, email, address
+        f"""
+        SELECT revision, {_COLUMNS}
         FROM rating.tenants
         WHERE revision > $1
         ORDER BY revision
@@ -132,12 +141,8 @@ async def changed(connection: Any, after: int, limit: int) -> list[tuple[int, Te
         after,
         limit,
     )
-    found = []
-    for row in rows:
-        values = dict(row)
-        found.append((values.pop("revision"), TenantRow(**values)))
-    return found
+    return [(row["revision"], msgspec.convert(dict(row), TenantRow)) for row in rows]
 
 
 def _tenant(row: Any) -> TenantRow | None:
-    return TenantRow(**dict(row)) if row is not None else None
+    return msgspec.convert(dict(row), TenantRow) if row is not None else None
