@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from common.bus.admin import apply_topics, touch_topics
 from common.bus.kafka import KafkaBus
@@ -16,13 +18,16 @@ from common.contracts.topics import CHARGES, INVOICES, TENANTS
 from common.db import create_pool
 from common.ids import uuid7
 from invoicer.completeness import Node, NodesUnknown
+from invoicer.main import build
 from invoicer.runner import Runner
 from invoicer.settings import Settings
 from invoicer.store import charges, runs
 from invoicer.store.runs import Run
+from tests.integration.invoicer.centre import Centre
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.servers import SessionServers
+from tests.support.serving import serving
 from tests.unit.invoicer.charging import ACME, DECEMBER
 
 
@@ -148,3 +153,41 @@ class Books:
 def books(pool: asyncpg.Pool, invoicer_database: Database) -> Books:
     """The invoicer's books, empty."""
     return Books(pool, invoicer_database.service_url)
+
+
+@pytest.fixture
+async def centre(invoicer_database: Database, kafka: str, own_topics: str) -> AsyncIterator[Centre]:
+    nodes: list[Any] = []
+    ingest = FastAPI()
+
+    @ingest.get("/v1/nodes")
+    async def list_nodes() -> dict[str, Any]:
+        return {"items": nodes, "next": None}
+
+    async with serving(ingest) as ingest_url:
+        settings = Settings(
+            database_url=invoicer_database.service_url,
+            kafka=kafka,
+            topic_prefix=own_topics,
+            ingest_url=ingest_url,
+            seller_name="Tollgate Ltd",
+            grace_seconds=0,
+            run_seconds=0.05,
+            lease_seconds=3,
+        )
+        bus = KafkaBus(kafka, prefix=own_topics)
+        await bus.start()
+        async with (
+            serving(build(settings, api=True, worker=True)) as url,
+            httpx.AsyncClient(base_url=url, timeout=20) as client,
+        ):
+            made = Centre(bus, client, nodes)
+            await made.define(ACME)
+
+            async def known() -> bool:
+                answer = await client.get("/v1/invoices/interim?tenant=acme")
+                return answer.status_code == 200
+
+            await eventually(known, timeout=20)
+            yield made
+        await bus.stop()

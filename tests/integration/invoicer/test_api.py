@@ -3,97 +3,16 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import httpx
 import msgspec
-import pytest
-from fastapi import FastAPI
 
-from common.bus.kafka import KafkaBus
-from invoicer.main import build
-from invoicer.settings import Settings
-from tests.integration.invoicer.publishing import ENDED, THROUGH, Rating, ended
-from tests.support.databases import Database
+from tests.integration.invoicer.centre import Centre
+from tests.integration.invoicer.publishing import ENDED, THROUGH, ended
 from tests.support.eventually import eventually
 from tests.support.limits import need_program
-from tests.support.serving import serving
 from tests.unit.invoicer.charging import ACME, DECEMBER, charge, fee
-
-
-class Centre(Rating):
-    """The invoicer as a client and as the topics see it, with a fake ingest beside it."""
-
-    def __init__(self, bus: KafkaBus, client: httpx.AsyncClient, nodes: list[Any]) -> None:
-        super().__init__(bus)
-        self.client, self.nodes = client, nodes
-
-    async def interim(self, tenant: str = "acme", **params: str) -> dict[str, Any]:
-        answer = await self.client.get("/v1/invoices/interim", params={"tenant": tenant} | params)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    async def until_charged(self, lines: int, tenant: str = "acme") -> dict[str, Any]:
-        """The interim invoice once it has that many lines."""
-
-        async def found() -> dict[str, Any] | None:
-            answer = await self.client.get("/v1/invoices/interim", params={"tenant": tenant})
-            body = answer.json()
-            return body if len(body.get("lines", [])) == lines else None
-
-        return await eventually(found, timeout=20)
-
-    async def bill(self, through: str = THROUGH) -> dict[str, Any]:
-        """A run to its end."""
-        answer = await self.client.post("/v1/runs", json={"through": through})
-        assert answer.status_code in (200, 201), answer.text
-
-        async def done() -> dict[str, Any] | None:
-            run = (await self.client.get(f"/v1/runs/{answer.json()['id']}")).json()
-            return run if run["state"] == "done" else None
-
-        return await eventually(done, timeout=20)
-
-
-@pytest.fixture
-async def centre(invoicer_database: Database, kafka: str, own_topics: str) -> AsyncIterator[Centre]:
-    nodes: list[Any] = []
-    ingest = FastAPI()
-
-    @ingest.get("/v1/nodes")
-    async def list_nodes() -> dict[str, Any]:
-        return {"items": nodes, "next": None}
-
-    async with serving(ingest) as ingest_url:
-        settings = Settings(
-            database_url=invoicer_database.service_url,
-            kafka=kafka,
-            topic_prefix=own_topics,
-            ingest_url=ingest_url,
-            seller_name="Tollgate Ltd",
-            grace_seconds=0,
-            run_seconds=0.05,
-            lease_seconds=3,
-        )
-        bus = KafkaBus(kafka, prefix=own_topics)
-        await bus.start()
-        async with (
-            serving(build(settings, api=True, worker=True)) as url,
-            httpx.AsyncClient(base_url=url, timeout=20) as client,
-        ):
-            made = Centre(bus, client, nodes)
-            await made.define(ACME)
-
-            async def known() -> bool:
-                answer = await client.get("/v1/invoices/interim?tenant=acme")
-                return answer.status_code == 200
-
-            await eventually(known, timeout=20)
-            yield made
-        await bus.stop()
 
 
 async def test_charges_become_an_invoice_and_the_interim_was_the_same(centre: Centre) -> None:

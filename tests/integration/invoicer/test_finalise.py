@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from common.contracts.tenants import Tenant
 from common.db import connect
 from invoicer.canonical import GENESIS
 from invoicer.finalise import finalise_tenant
@@ -74,11 +75,11 @@ class Crashing:
         await self._call(transaction.commit)
 
 
-async def finalise(books: Books, connection: Any, run: Run) -> Any:
+async def finalise(books: Books, connection: Any, run: Run, tenant: Tenant = ACME) -> Any:
     return await finalise_tenant(
         connection,
         run,
-        tenant=ACME,
+        tenant=tenant,
         currency="EUR",
         seller=books.settings.seller,
         series="TG",
@@ -194,8 +195,8 @@ async def test_a_crash_at_any_statement_leaves_no_gap_and_nothing_twice(
             assert await books.numbers() in ([], ["TG-000001"])
         finally:
             connection.terminate()
-    # Begin, hold, lock, lines, mark, number, invoice, chain, revision, change, commit.
-    assert crashes == 11
+    # Begin, hold, charges, wallet, lines, mark, number, invoice, chain, revision, change, commit.
+    assert crashes == 12
     assert await books.numbers() == ["TG-000001"]
     assert len(await books.lines()) == 2
     await books.runner().tick()
@@ -215,7 +216,7 @@ async def test_when_a_statement_fails_the_number_is_given_back(books: Books) -> 
         def _die(self) -> None:
             raise asyncpg.QueryCanceledError("cancelled")
 
-    for fails_at in range(2, 11):
+    for fails_at in range(2, 12):
         async with books.pool.acquire() as connection:
             with pytest.raises(asyncpg.QueryCanceledError):
                 await finalise(books, Failing(connection, fails_at), run)

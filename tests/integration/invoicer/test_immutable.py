@@ -97,18 +97,24 @@ async def test_an_invoice_that_does_not_add_up_or_follow_is_refused(issued: Book
     copy = """
         INSERT INTO invoicer.invoices
         SELECT gen_random_uuid(), run, legal_entity, series, {value}, 'TG-2', 'finalised', state_at,
-               tenant, 'USD', period_from, period_to, issued_at, {total}, document, hash, {previous}
+               tenant, 'USD', period_from, period_to, issued_at, {total}, document, hash,
+               {previous}, {tax}, {wallet}
         FROM invoicer.invoices
         WHERE number_value = 1
     """
+    fine = {"value": "2", "total": "0", "previous": "hash", "tax": "0", "wallet": "0"}
     wrong = [
-        ("the total says", {"value": "2", "total": "1", "previous": "hash"}),
-        ("does not follow", {"value": "2", "total": "0", "previous": "previous_hash"}),
-        ("does not follow", {"value": "3", "total": "0", "previous": "hash"}),
+        ("the total says", {"total": "1"}),
+        ("the total says", {"tax": "1"}),
+        ("the wallet pays 1 of 0", {"wallet": "1"}),
+        ("the wallet pays 1 of -1", {"total": "-1", "tax": "-1", "wallet": "1"}),
+        ("no wallet has paid 1", {"total": "1", "tax": "1", "wallet": "1"}),
+        ("does not follow", {"previous": "previous_hash"}),
+        ("does not follow", {"value": "3"}),
     ]
     for reason, values in wrong:
         with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=reason):
-            await issued.pool.execute(copy.format(**values))
+            await issued.pool.execute(copy.format(**fine | values))
 
 
 async def _everything(books: Books) -> list[object]:

@@ -19,7 +19,7 @@ async def client(world: World) -> httpx.AsyncClient:
 async def test_a_tenant_is_put_read_and_listed(client: httpx.AsyncClient) -> None:
     body = TENANT | {"email": "billing@acme.test", "address": ["1 Road", "Berlin"]}
     made = await put(client, "/v1/tenants/acme", body)
-    assert made == body | {"key": "acme"}
+    assert made == body | {"key": "acme", "vat_id": "", "taxes": []}
     assert await put(client, "/v1/tenants/acme", body) == made
     assert (await client.get("/v1/tenants/acme")).json() == made
     await put(client, "/v1/tenants/zebra", TENANT | {"name": "Zebra"})
@@ -27,6 +27,39 @@ async def test_a_tenant_is_put_read_and_listed(client: httpx.AsyncClient) -> Non
     assert [item["key"] for item in first["items"]] == ["acme"]
     rest = (await client.get("/v1/tenants", params={"cursor": first["next"]})).json()
     assert ([item["key"] for item in rest["items"]], rest["next"]) == (["zebra"], None)
+
+
+async def test_taxes_are_kept_and_published_in_their_plainest_form(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    taxes = [{"name": "VAT", "percent": "20.0"}, {"name": "Levy", "percent": 1, "note": "art. 9"}]
+    made = await put(client, "/v1/tenants/acme", TENANT | {"vat_id": "DE1", "taxes": taxes})
+    assert made["taxes"] == [
+        {"name": "VAT", "percent": "20", "note": ""},
+        {"name": "Levy", "percent": "1", "note": "art. 9"},
+    ]
+    assert (await client.get("/v1/tenants/acme")).json() == made
+
+    found = await eventually(lambda: world.published_tenant("acme"))
+    assert [str(tax.percent) for tax in found.taxes] == ["20", "1"]
+    assert found.vat_id == "DE1"
+
+
+async def test_taxes_that_make_no_sense_are_refused(client: httpx.AsyncClient) -> None:
+    for taxes, path in [
+        ([{"name": "VAT", "percent": "100.1"}], "body.taxes.0.percent"),
+        ([{"name": "VAT", "percent": "-1"}], "body.taxes.0.percent"),
+        ([{"name": "VAT", "percent": "NaN"}], "body.taxes.0.percent"),
+        ([{"name": "VAT", "percent": "1.0000001"}], "body.taxes.0.percent"),
+        ([{"name": "", "percent": "1"}], "body.taxes.0.name"),
+        ([{"name": "VAT", "percent": "1", "rate": "1"}], "body.taxes.0.rate"),
+        ([{"name": "VAT", "percent": "1"}] * 2, "body.taxes"),
+        ([{"name": str(i), "percent": "1"} for i in range(6)], "body.taxes"),
+    ]:
+        answer = await client.put("/v1/tenants/acme", json=TENANT | {"taxes": taxes})
+        refused(answer, 422, "invalid_request")
+        assert [one["path"] for one in answer.json()["errors"]] == [path]
+    refused(await client.get("/v1/tenants/acme"), 404, "unknown_tenant")
 
 
 async def test_a_tenant_is_published_with_its_subscriptions(

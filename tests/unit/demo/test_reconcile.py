@@ -67,6 +67,18 @@ def test_all_equal() -> None:
     assert [row for row in rows if not row.agrees] == []
 
 
+def test_taxes_are_computed_from_the_net_total() -> None:
+    plain, counts = bill(), count_log(LOG)
+    tenant = TENANT | {"taxes": [{"name": "VAT", "percent": "19"}]}
+    assert plain.invoice is not None
+    taxes = [{"name": "VAT", "percent": "19", "amount": "0.38"}]
+    invoice = dict(plain.invoice) | {"taxes": taxes, "total": "2.38"}
+    taxed = Bill(tenant, PLAN, plain.start, plain.end, invoice)
+    assert [row for row in amounts(counts, [taxed]) if not row.agrees] == []
+    taxes[0]["amount"] = "0.39"
+    assert [row.what for row in amounts(counts, [taxed]) if not row.agrees] == ["VAT 19 % USD"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "where"),
     [

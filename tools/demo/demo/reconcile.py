@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from demo.prices import amount, fee_share, rounded
@@ -71,9 +72,20 @@ def amounts(counts: Mapping[str, Count], bills: list[Bill]) -> list[Row]:
             if bill.invoice is not None:
                 invoiced = _total(bill.invoice, "amount", [price["slug"]])
             rows.append(Row(tenant, f"{price['slug']} {currency}", expected, None, invoiced))
+        net = total
+        for tax in bill.tenant.get("taxes", []):
+            expected = rounded(Fraction(net) * Fraction(tax["percent"]) / 100, currency)
+            total += expected
+            what = f"{tax['name']} {tax['percent']} % {currency}"
+            rows.append(Row(tenant, what, expected, None, _tax(bill.invoice, tax["name"])))
         charged = Decimal(bill.invoice["total"]) if bill.invoice is not None else Decimal(0)
         rows.append(Row(tenant, f"total {currency}", total, None, charged))
     return rows
+
+
+def _tax(invoice: Mapping[str, Any] | None, name: str) -> Decimal:
+    taxes = invoice["taxes"] if invoice is not None else []
+    return sum((Decimal(tax["amount"]) for tax in taxes if tax["name"] == name), Decimal(0))
 
 
 def _total(invoice: Mapping[str, Any], field: str, prices: list[str]) -> Decimal:

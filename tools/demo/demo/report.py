@@ -52,6 +52,9 @@ def invoices(found: list[dict[str, Any]]) -> None:
                 "" if line.get("quantity") is None else str(line["quantity"]),
                 f"{line['amount']} {invoice['currency']}",
             )
+        for tax in invoice["taxes"]:
+            what = f"{tax['name']} {tax['percent']} % of {tax['basis']}"
+            table.add_row("", "", what, "", f"{tax['amount']} {invoice['currency']}")
         table.add_row("", "", "[bold]total[/bold]", "", f"[bold]{invoice['total']}[/bold]")
     console.print(table)
 

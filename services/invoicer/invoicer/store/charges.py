@@ -10,6 +10,8 @@ from common.contracts.charges import Charge
 from common.contracts.tenants import Tax
 from invoicer.invoice import Invoiced
 
+_encoder = msgspec.json.Encoder(decimal_format="string")
+
 
 class Pending(msgspec.Struct, frozen=True):
     """A charge that is not invoiced in its latest version. `invoiced`: in which it is, if any."""
@@ -124,8 +126,8 @@ async def mark_invoiced(tx: Any, rows: Sequence[tuple[str, Invoiced]]) -> None:
         SET invoiced_version = marked.version,
             invoiced_quantity = marked.quantity,
             invoiced_amount = marked.amount,
-            invoiced_taxes = marked.taxes
-        FROM unnest($1::text[], $2::bigint[], $3::numeric[], $4::numeric[], $5::jsonb[])
+            invoiced_taxes = marked.taxes::jsonb
+        FROM unnest($1::text[], $2::bigint[], $3::numeric[], $4::numeric[], $5::text[])
             AS marked (id, version, quantity, amount, taxes)
         WHERE charges.id = marked.id
         """,
@@ -133,8 +135,13 @@ async def mark_invoiced(tx: Any, rows: Sequence[tuple[str, Invoiced]]) -> None:
         [now.version for _, now in rows],
         [now.quantity for _, now in rows],
         [now.amount for _, now in rows],
-        [now.taxes for _, now in rows],
+        # As texts: a list of lists would be taken for an array of two dimensions.
+        [None if now.taxes is None else _encode(now.taxes) for _, now in rows],
     )
+
+
+def _encode(taxes: list[Tax]) -> str:
+    return _encoder.encode(taxes).decode()
 
 
 _PENDING = """
