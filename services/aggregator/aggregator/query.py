@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from aggregator.cells import instant
 from aggregator.errors import (
@@ -19,6 +18,7 @@ from common.contracts.meters import Meter
 from common.errors import INVALID_REQUEST, ApiError
 from common.events.rfc3339 import parse_time_ms
 from common.periods import next_slot, slot_of
+from common.time_zones import time_zones
 
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -84,14 +84,9 @@ def edges(
 
 def zone_of(name: str) -> ZoneInfo:
     """The IANA time zone `name`."""
-    if name not in _zones():
+    if name not in time_zones():
         raise ApiError(INVALID_TIMEZONE, f"{name[:80]!r} is not an IANA time zone")
     return ZoneInfo(name)
-
-
-@lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _time(field: str, text: str) -> datetime:

@@ -66,6 +66,8 @@ async def client(
         ({"timezone": "Mars/Olympus"}, "unknown_timezone"),
         ({"timezone": "../../etc/passwd"}, "unknown_timezone"),
         ({"timezone": "America"}, "unknown_timezone"),
+        ({"timezone": "localtime"}, "unknown_timezone"),
+        ({"timezone": "posixrules"}, "unknown_timezone"),
         ({"billing_day": 0}, "invalid_request"),
         ({"billing_day": 32}, "invalid_request"),
         ({"billing_day": "5"}, "invalid_request"),

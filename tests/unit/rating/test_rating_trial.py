@@ -119,6 +119,11 @@ async def test_a_price_is_tried(
         ({"price": UNIT | {"other": 1}}, "body.price.other", "invalid_price"),
         ({"price": {"model": "cubic"}}, "body.price.model", "unknown_model"),
         ({"price": UNIT, "proration": MARCH | {"time_zone": "x"}}, "body.proration.time_zone", ""),
+        (
+            {"price": UNIT, "proration": MARCH | {"time_zone": "localtime"}},
+            "body.proration.time_zone",
+            "",
+        ),
         ({"price": UNIT, "proration": {}}, "body.proration.service_from", "invalid_price"),
         ({"price": PERCENTAGE, "events": [{"amount": "-1"}]}, "body.events[0].amount", ""),
         ({"price": UNIT, "currency": None}, "body.currency", "invalid_price"),

@@ -1,14 +1,13 @@
 """Tenants: who is billed, in which currency and time zone."""
 
-from functools import cache
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Path, Request
 
 from common.auth import scope
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
+from common.time_zones import time_zones
 from rating.errors import TENANT_IN_USE, UNKNOWN_CURRENCY, UNKNOWN_TENANT, UNKNOWN_TIMEZONE
 from rating.plan import currency_problem
 from rating.schemas import KEY, TenantIn, TenantList, TenantOut
@@ -58,12 +57,6 @@ async def get_tenant(key: TenantKey, request: Request) -> TenantOut:
     if row is None:
         raise ApiError(UNKNOWN_TENANT, f"there is no tenant {key}")
     return TenantOut.of(row)
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    """The names that may be used. The calendar's own files, not whatever a path may lead to."""
-    return frozenset(available_timezones())
 
 
 def _require_same_periods(known: TenantRow, wanted: TenantRow) -> None:
