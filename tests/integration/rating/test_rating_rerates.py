@@ -1,12 +1,15 @@
 """POST /v1/rerates: a price was wrong in October; what putting it right changes is seen first."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
+from common.contracts.topics import ROLLUPS
 from tests.integration.rating.world import (
     World,
     amounts,
@@ -171,32 +174,45 @@ def metered(rate: str, unit_amount: str) -> tuple[dict[str, Any], dict[str, Any]
     )
 
 
-async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: World) -> None:
-    """acme paid 100 and 50, and has held 100 since the middle of October. All was charged ten
-    times too high by version 1."""
-    world.now = NOVEMBER + timedelta(days=1)
-    client = await world.start()
+async def october(client: httpx.AsyncClient, world: World) -> None:
+    """In October, acme paid 100 and 50, and held 100 from its middle on. Version 1 charges ten
+    times too much; October is closed."""
     await world.add_meter("paid")
     await world.add_meter("stored", unit="GB", aggregation="latest")
     await world.plan(client, "standard", *metered("0.2", "10"))
     await world.tenant(client, "acme")
     await world.subscribe(client, "acme", "standard", OCTOBER)
-    day, middle = OCTOBER + timedelta(days=2), OCTOBER + timedelta(days=15.5)
-    await world.use("acme", "paid", {day: 100, day + timedelta(minutes=1): 50})
-    await world.report("acme", "stored", {middle: 100})
+    await paid(world, 100)
+    await world.report("acme", "stored", {OCTOBER + timedelta(days=15.5): 100})
     await world.seal(NOVEMBER + timedelta(hours=12))
+    await charged(client, "31", "500")
 
-    async def charged(payments: str, volumes: str, *, version: int = 1) -> None:
-        async def rated() -> bool:
-            october = [one for one in await charges_of(client, "acme") if one["from"] < "2026-11"]
-            assert [
-                (one["price"], one["amount"], one["plan_version"], one["closed"]) for one in october
-            ] == [("payments", payments, version, True), ("volumes", volumes, version, True)]
-            return True
 
-        await eventually(rated, timeout=20)
+async def paid(world: World, first: int) -> None:
+    """The hour of the two payments, as the meter has it by now."""
+    day = OCTOBER + timedelta(days=2)
+    await world.use("acme", "paid", {day: first, day + timedelta(minutes=1): 50})
 
-    await charged("31", "500")
+
+async def charged(
+    client: httpx.AsyncClient, payments: str, volumes: str, *, version: int = 1
+) -> None:
+    """Wait for the charges of October."""
+
+    async def rated() -> bool:
+        found = [one for one in await charges_of(client, "acme") if one["from"] < "2026-11"]
+        assert [
+            (one["price"], one["amount"], one["plan_version"], one["closed"]) for one in found
+        ] == [("payments", payments, version, True), ("volumes", volumes, version, True)]
+        return True
+
+    await eventually(rated, timeout=20)
+
+
+async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: World) -> None:
+    world.now = NOVEMBER + timedelta(days=1)
+    client = await world.start()
+    await october(client, world)
     await world.plan(client, "standard", *metered("0.02", "1"))
     first = await preview(client)
     assert await lines(client, first["id"]) == [
@@ -205,11 +221,11 @@ async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: W
     ]
 
     await world.report("acme", "stored", {OCTOBER: 20})
-    await charged("31", "600")
+    await charged(client, "31", "600")
     refused(await approve(client, first["id"]), 409, "rerate_stale")
     second = await preview(client)
-    await world.use("acme", "paid", {day: 40, day + timedelta(minutes=1): 50})
-    await charged("19", "600")
+    await paid(world, 40)
+    await charged(client, "19", "600")
     refused(await approve(client, second["id"]), 409, "rerate_stale")
 
     third = await preview(client)
@@ -221,7 +237,7 @@ async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: W
     assert (totals["difference"], totals["charges"]) == ("-556.2", 2)
     answers = await asyncio.gather(*(approve(client, third["id"]) for _ in range(3)))
     assert {answer.json()["state"] for answer in answers} == {"applied"}
-    await charged("2.8", "60", version=2)
+    await charged(client, "2.8", "60", version=2)
     facts = await history(client, "acme")
     assert [(fact["type"], fact["at"][:10]) for fact in facts] == [
         ("start", "2026-10-01"),
@@ -229,6 +245,44 @@ async def test_a_late_level_and_a_corrected_event_of_an_invoiced_period(world: W
         ("plan", "2026-11-01"),
     ]
     assert (await preview(client))["summary"]["charges"] == 0
+
+
+def ratings() -> float:
+    """How often a partition's subscriptions were rated in this process."""
+    return REGISTRY.get_sample_value("tollgate_rating_rate_seconds_count") or 0
+
+
+async def test_what_came_late_is_previewed_while_it_waits_to_be_rated(world: World) -> None:
+    """The second worker stores usage as it comes, but rates only once an hour."""
+    world.now = NOVEMBER + timedelta(days=1)
+    async with AsyncExitStack() as first:
+        await october(await world.start(stack=first), world)
+    async with AsyncExitStack() as second:
+        before, partitions = ratings(), await world.bus.partitions(ROLLUPS.name)
+        client = await world.start(
+            stack=second, worker_id="two", rate_seconds=3600, lease_seconds=30
+        )
+        await world.seal(NOVEMBER + timedelta(hours=13))
+        await eventually(lambda: ratings() == before + partitions, timeout=20)
+        await world.report("acme", "stored", {OCTOBER: 20})
+        await paid(world, 40)
+
+        async def seen() -> str | None:
+            made = await preview(client, plan=None)
+            return made["id"] if made["summary"]["charges"] == 2 else None
+
+        id = await eventually(seen, timeout=20)
+        assert await lines(client, id) == [
+            ("acme", "payments", "2026-10-01", "31", "19"),
+            ("acme", "volumes", "2026-10-01", "500", "600"),
+        ]
+        await charged(client, "31", "500")
+        for _ in range(2):
+            assert (await approve(client, id)).json()["state"] == "applied"
+    client = await world.start(worker_id="three")
+    await charged(client, "19", "600")
+    assert len(await history(client, "acme")) == 1
+    assert (await preview(client, plan=None))["summary"]["charges"] == 0
 
 
 async def test_a_discarded_one_is_never_applied(client: httpx.AsyncClient) -> None:
