@@ -37,6 +37,11 @@ def round_line(amount: Decimal, currency: str) -> Decimal:
     return rounded if rounded else abs(rounded)
 
 
+def is_minor(amount: Decimal, currency: str) -> bool:
+    """Whether `amount` is in whole minor units of the currency; zeros behind them do not matter."""
+    return round_line(amount, currency) == amount
+
+
 def plain(value: Decimal) -> str:
     """`value` without an exponent and without needless zeros: 1E+3 is "1000", 0.500 is "0.5"."""
     text = format(value, "f")

@@ -16,6 +16,7 @@ from aggregator.store.usage import Selection
 from aggregator.windows import WINDOWS_MAX, TooManyWindows, Window, bounds
 from common.contracts.meters import Meter
 from common.errors import INVALID_REQUEST, ApiError
+from common.events import rfc3339
 from common.events.rfc3339 import parse_time_ms
 from common.periods import next_slot, slot_of
 from common.time_zones import time_zones
@@ -72,7 +73,8 @@ def edges(
         since = slot_of(local.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
     if not _FIRST <= since < until <= _LAST:
         raise ApiError(
-            INVALID_RANGE, f"[{since.isoformat()}, {until.isoformat()}) is not a range of time"
+            INVALID_RANGE,
+            f"[{rfc3339.instant(since)}, {rfc3339.instant(until)}) is not a range of time",
         )
     try:
         return bounds(window, since, until, zone)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from common.events.rfc3339 import instant
 from common.periods import SLOT, next_slot
 from rating.billing import Plans, billing_periods, periods_begun
 from rating.history import Fact, Kind, Terms, in_force
@@ -60,9 +61,7 @@ def new_fact(
         if at < subscription.start:
             raise Refused("invalid_request", "at lies before the subscription's start", "at")
         if subscription.end is not None and at >= subscription.end:
-            raise Refused(
-                "conflict", f"the subscription ends at {subscription.end.isoformat()}", "at"
-            )
+            raise Refused("conflict", f"the subscription ends at {instant(subscription.end)}", "at")
     return Fact(
         revision=subscription.revision + 1,
         kind=kind,
@@ -114,7 +113,7 @@ def require_possible(subscription: Subscription, fact: Fact, plan: Plan | None) 
 def _require_end(subscription: Subscription, fact: Fact) -> None:
     if subscription.end is not None:
         raise Refused(
-            "conflict", f"the subscription ends at {subscription.end.isoformat()} already", "at"
+            "conflict", f"the subscription ends at {instant(subscription.end)} already", "at"
         )
     if fact.at <= subscription.start:
         raise Refused("invalid_request", "a subscription must end after its start", "at")
@@ -158,9 +157,7 @@ def effective_end(subscription: Subscription, at: datetime) -> datetime:
     """When a subscription ends that is asked to end `at`. Asking twice is asking once."""
     end = effective(at)
     if subscription.end is not None and subscription.end != end:
-        raise Refused(
-            "conflict", f"the subscription ends at {subscription.end.isoformat()} already"
-        )
+        raise Refused("conflict", f"the subscription ends at {instant(subscription.end)} already")
     if end <= subscription.start:
         raise Refused("invalid_request", "a subscription must end after its start")
     return end
@@ -196,7 +193,7 @@ def effective_cut(
     if cut < earliest:
         raise Refused(
             "cut_outside_period",
-            f"at must not lie before {earliest.isoformat()}, where the running period begins",
+            f"at must not lie before {instant(earliest)}, where the running period begins",
         )
     segment = subscription.timeline.at(cut)
     if segment is not None and segment.terms.paused:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from common.aggregates import value_of
 from common.contracts.charges import Charge
 from common.contracts.meters import Meter
+from common.events.rfc3339 import instant
 from common.money import plain, round_line
 from common.usage import Usage as Used
 from common.usage import UsageRow
@@ -145,8 +146,8 @@ def _row(charge: Charge, row: UsageRow) -> RowOut:
     query = {
         "meter": charge.meter or "",
         "tenant": charge.tenant,
-        "from": row.start.isoformat().replace("+00:00", "Z"),
-        "to": row.end.isoformat().replace("+00:00", "Z"),
+        "from": instant(row.start),
+        "to": instant(row.end),
     } | {f"filter.{name}": value for name, value in row.group.items()}
     return RowOut(
         from_=row.start,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from common.events.rfc3339 import instant
 from common.money import UnknownCurrency, exponent
 from rating.parts.add_on import AddOn, read_add_on
 from rating.parts.commitment import Commitment, read_commitment
@@ -16,7 +17,7 @@ from rating.parts.names import SLUG, SLUG_RULE
 from rating.parts.one_off import OneOff, read_one_off
 from rating.parts.price import PlanPrice, read_plan_price
 from rating.parts.trial import Trial, read_trial
-from rating.parts.window import instant, maybe_instant
+from rating.parts.window import maybe_instant
 from rating.prices.fields import FieldError, Fields
 from rating.variants import IDENTIFYING, in_currency, part
 

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from common.events.rfc3339 import parse_time_ms
-from common.money import plain
+from common.money import exponent, is_minor, plain, round_line
 from common.time_zones import time_zones
 from rating.exact import EXACT, Exact, over
 from rating.plan import currency_problem
@@ -50,13 +50,15 @@ def try_price(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]
         return {}, fields.errors
     price = read_price(inner)
     inner.finish()
-    invoiced = fields.quantity("invoiced", default=Decimal(0))
+    invoiced = _invoiced(fields, currency)
     usage = _usage(fields, price, proration)
     fields.finish()
     if fields.errors:
         return {}, fields.errors
     rated = rate(price, usage, Context(currency, proration))
-    return _answer(rated, invoiced, left_over(price, usage)), []
+    with localcontext(EXACT):
+        due = round_line(rated.rounded - invoiced, currency)
+    return _answer(rated, due, left_over(price, usage)), []
 
 
 def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
@@ -121,6 +123,16 @@ def _groups(fields: Fields, needs: str | None) -> tuple[tuple[Mapping[str, str],
     return tuple(groups)
 
 
+def _invoiced(fields: Fields, currency: str) -> Decimal:
+    """What was billed before; no invoice bills a part of a minor unit."""
+    money = fields.quantity("invoiced", default=Decimal(0))
+    if currency and currency_problem(currency) is None and not is_minor(money, currency):
+        places = exponent(currency)
+        said = f"at most {places} decimals" if places else "no decimals"
+        fields.refuse("invoiced", f"must be in whole minor units of {currency}: {said}")
+    return money
+
+
 def _rolled_over(fields: Fields, price: Price) -> Decimal:
     units = fields.quantity("rolled_over", default=Decimal(0))
     if units < 0:
@@ -183,9 +195,7 @@ def _instant(fields: Fields, name: str) -> datetime | None:
     return instant
 
 
-def _answer(rated: Rated, invoiced: Decimal, left: Decimal | None) -> dict[str, Any]:
-    with localcontext(EXACT):
-        due = rated.rounded - invoiced
+def _answer(rated: Rated, due: Decimal, left: Decimal | None) -> dict[str, Any]:
     lines = []
     for line in rated.lines:
         shown: dict[str, Any] = {

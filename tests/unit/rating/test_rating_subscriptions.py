@@ -167,8 +167,14 @@ def test_ending_twice_is_ending_once() -> None:
     assert end == at(5, 5)
     ended = subscription(at(1, 1), ("end", end, {}))
     assert effective_end(ended, at(5, 5, 0, 0, 3)) == end
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(Refused, match="ends at 2026-05-05T00:00:00Z already"):
         effective_end(ended, at(5, 6))
+    for refused in (
+        lambda: new_fact(ended, "pause", at(6, 1), {}, now=NOW),
+        lambda: require_possible(ended, new_fact(ended, "end", at(6, 1), {}, now=NOW), None),
+    ):
+        with pytest.raises(Refused, match="ends at 2026-05-05T00:00:00Z"):
+            refused()
 
 
 NOW = at(3, 10, 12)

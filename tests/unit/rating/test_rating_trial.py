@@ -138,6 +138,9 @@ async def test_a_price_is_tried(
         ({"price": UNIT, "quantity": {"a": [1]}}, "body.quantity", "invalid_price"),
         ({"price": UNIT, "quantity": "9" * 101}, "body.quantity", "invalid_price"),
         ({"price": UNIT, "invoiced": "x"}, "body.invoiced", "invalid_price"),
+        ({"price": UNIT, "invoiced": "0.0000001"}, "body.invoiced", "invalid_price"),
+        ({"price": UNIT, "invoiced": "-1.005"}, "body.invoiced", "invalid_price"),
+        ({"price": UNIT, "invoiced": "0.5", "currency": "JPY"}, "body.invoiced", "invalid_price"),
         ({"price": UNIT, "group": {"a": [1]}}, "body.group.a", "invalid_price"),
         ({"price": UNIT, "group": "eu"}, "body.group", "invalid_price"),
         ({"price": UNIT, "events": {}}, "body.events", "invalid_price"),
@@ -276,6 +279,37 @@ async def test_what_is_left_for_the_next_period(
 
 async def test_only_a_price_with_rollover_leaves_something_over(app: FastAPI) -> None:
     assert "left_over" not in (await ask(app, {"price": UNIT})).json()
+
+
+@pytest.mark.parametrize(
+    ("currency", "invoiced", "due"),
+    [
+        ("USD", "5.000", "5.00"),
+        ("USD", "0e-20", "10.00"),
+        ("USD", "1e1", "0.00"),
+        ("USD", "-0", "10.00"),
+        ("USD", "35.000", "-25.00"),
+        ("JPY", "3.0", "7"),
+        ("KWD", "0.001", "9.999"),
+        ("USD", "1" + "0" * 99 + ".50", "-" + "9" * 98 + "0.50"),
+    ],
+)
+async def test_what_is_due_has_the_decimals_of_the_currency(
+    app: FastAPI, currency: str, invoiced: str, due: str
+) -> None:
+    body = {"price": UNIT, "quantity": "1", "currency": currency, "invoiced": invoiced}
+    assert (await ask(app, body)).json()["due"] == due
+
+
+async def test_no_invoice_has_billed_a_part_of_a_minor_unit(app: FastAPI) -> None:
+    said = [
+        (await ask(app, {"price": UNIT, "currency": currency, "invoiced": "0.0005"})).json()
+        for currency in ("USD", "JPY")
+    ]
+    assert [one["errors"][0]["message"] for one in said] == [
+        "must be in whole minor units of USD: at most 2 decimals",
+        "must be in whole minor units of JPY: no decimals",
+    ]
 
 
 async def test_lines_add_up_to_the_last_decimal_also_where_there_is_no_end(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""RFC 3339 date-times to milliseconds, without going through floating point."""
+"""RFC 3339 date-times to milliseconds, without going through floating point, and back to texts."""
 
 import re
 from datetime import UTC, datetime
@@ -16,8 +16,9 @@ _THREE_DIGITS: Final = {f"{number:03d}": number for number in range(1000)}
 def parse_time_ms(text: str) -> int:
     """Unix milliseconds of an RFC 3339 date-time, rounded down so that it stays in its minute.
 
-    Any offset, up to nine decimals; the leap second (:60) counts as the last millisecond before
-    the next minute. Raises `ValueError` for anything else.
+    Any offset, up to nine decimals, of which those after the third are cut. The leap second (:60),
+    whatever its decimals, is the last millisecond before the next minute: what happened in it
+    belongs to the day and the month that it ends. Raises `ValueError` for anything else.
     """
     # UTC in milliseconds, as most clients write it: the second from a cache, the rest looked up.
     if len(text) == 24 and text[19] == "." and text[23] == "Z":
@@ -26,6 +27,11 @@ def parse_time_ms(text: str) -> int:
         if millisecond is not None and second is not None:
             return second + millisecond
     return _parse(text)
+
+
+def instant(at: datetime) -> str:
+    """How an aware time is written everywhere: in UTC, `2026-11-01T00:00:00Z`."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _parse(text: str) -> int:

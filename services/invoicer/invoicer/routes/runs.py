@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from common.auth import scope
 from common.errors import ApiError
+from common.events.rfc3339 import instant
 from common.idempotency import IdempotencyKey, once
 from common.ids import uuid7
 from common.paging import Cursor, Limit, decode_cursor, page
@@ -44,7 +45,7 @@ async def start_run(
     now = datetime.now(UTC)
     # Told as time left, because an instant near the year 9999 cannot be added to.
     if body.through - now > timedelta(seconds=settings.future_seconds):
-        raise ApiError(THROUGH_IN_FUTURE, f"it is {now.isoformat()}, before {body.through}")
+        raise ApiError(THROUGH_IN_FUTURE, f"it is {instant(now)}, before {instant(body.through)}")
 
     async def create(tx: Any) -> tuple[int, Any]:
         run, is_new = await store.create(

@@ -13,12 +13,12 @@ from fractions import Fraction
 from typing import Any
 
 from common.contracts.charges import ChargeLine
+from common.events.rfc3339 import instant
 from common.money import plain, round_line
 from rating.exact import settle
 from rating.parts.due import Due
 from rating.parts.names import read_new_slug, read_slugs
 from rating.parts.period import BillingPeriod, note
-from rating.parts.window import instant
 from rating.prices.fields import Fields
 from rating.proration import Proration
 

@@ -17,13 +17,13 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from common.contracts.charges import ChargeLine
+from common.events.rfc3339 import instant
 from common.money import plain
 from rating.parts.commitment import COUNTED
 from rating.parts.coupon import MAX_PERIODS
 from rating.parts.due import Due
 from rating.parts.names import read_new_slug, read_slugs
 from rating.parts.period import BillingPeriod, note
-from rating.parts.window import instant
 from rating.prices.fields import Fields
 
 EVERY = ("period", "once")

@@ -5,10 +5,10 @@
 
 from decimal import Decimal
 
+from common.events.rfc3339 import instant
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod
 from rating.parts.price import PlanPrice
-from rating.parts.window import instant
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
 

@@ -9,12 +9,12 @@ priced as for a whole period, and due for the part of it in which it was held.
 from fractions import Fraction
 
 from common.contracts.charges import ChargeLine
+from common.events.rfc3339 import instant
 from common.money import plain, round_line
 from rating.exact import settle
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
-from rating.parts.window import instant
 from rating.proration import Proration
 from rating.rate import Context, Rated, Usage, rate
 

@@ -10,12 +10,12 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Any
 
+from common.events.rfc3339 import instant
 from common.money import plain
 from rating.exact import EXACT, Exact, ending, over
 from rating.parts.due import Due
 from rating.parts.period import BillingPeriod, Held
 from rating.parts.price import PlanPrice
-from rating.parts.window import instant
 from rating.prices.matrix import Matrix
 from rating.prices.model import GroupUsage, Seen
 from rating.prices.percentage import Percentage

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.events.rfc3339 import parse_time_ms
+from common.events.rfc3339 import instant, parse_time_ms
 from common.periods import slot_of
 from rating.prices.fields import Fields
 
@@ -50,8 +50,3 @@ def maybe_instant(fields: Fields, name: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError, AttributeError):
         fields.refuse(name, 'must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
         return None
-
-
-def instant(at: datetime) -> str:
-    """How a time is written."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
