@@ -71,7 +71,14 @@ REFUSALS: Final[dict[str, ErrorCode]] = {
 
 FIELDS: Final[dict[str, ErrorCode]] = {
     code.code: code
-    for code in (INVALID_PRICE, UNKNOWN_MODEL, UNSUPPORTED_MODEL, UNFIT_METER, UNKNOWN_CURRENCY)
+    for code in (
+        INVALID_PRICE,
+        UNKNOWN_MODEL,
+        UNSUPPORTED_MODEL,
+        UNFIT_METER,
+        UNKNOWN_METER,
+        UNKNOWN_CURRENCY,
+    )
 }
 """What `prices.fields.FieldError` may say."""
 

@@ -5,8 +5,8 @@ dimensions, and quantities that can be added up over groups; a percentage needs 
 a time_weighted needs levels.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from common.contracts.meters import Meter
 from rating.parts.price import PlanPrice
@@ -17,6 +17,7 @@ from rating.prices.percentage import Percentage
 from rating.prices.time_weighted import TimeWeighted
 
 CODE: Final = "unfit_meter"
+UNKNOWN: Final = "unknown_meter"
 ADDS_UP: Final = ("count", "sum")
 """Aggregations of which the parts add up to the whole."""
 GAUGE: Final = "latest"
@@ -43,6 +44,44 @@ def misfits(plan: Plan, meters: Mapping[str, Meter]) -> list[FieldError]:
                 error = FieldError(f"{path}.{name}", message, CODE)
                 found.setdefault((error.path, error.message), error)
     return list(found.values())
+
+
+def named_meters(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(path, slug) of every meter that a body names, though it may be wrong elsewhere."""
+    for path, price in _prices(body, ""):
+        if isinstance(price.get("meter"), str) and price["meter"]:
+            yield f"{path}.meter", price["meter"]
+
+
+def meter_faults(
+    body: Mapping[str, Any],
+    plan: Plan,
+    wrong: Sequence[FieldError],
+    meters: Mapping[str, Meter],
+    assumed: Collection[str] = (),
+) -> list[FieldError]:
+    """What is wrong with the meters of a plan, beside `wrong`, which was said of its fields.
+    `assumed`: meters that need not be among `meters`."""
+    said = {error.path for error in wrong}
+    found = [
+        FieldError(path, f"there is no meter {slug}", UNKNOWN)
+        for path, slug in named_meters(body)
+        if slug not in meters and slug not in assumed
+    ]
+    if not any(path.endswith("]") for path in said):  # Else the plan lacks a price, and counts on.
+        found += misfits(plan, meters)
+    return [error for error in found if error.path not in said]
+
+
+def _prices(body: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The prices of a body, and those of its add-ons, as far as they are objects."""
+    for name in ("prices", "add_ons"):
+        items = body.get(name)
+        for place, item in enumerate(items if isinstance(items, list) else ()):
+            if isinstance(item, Mapping) and name == "prices":
+                yield f"{path}prices[{place}]", item
+            elif isinstance(item, Mapping) and not path:
+                yield from _prices(item, f"add_ons[{place}].")
 
 
 def _misfits(price: PlanPrice, meter: Meter) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What the API accepts and returns. Plans are read by rating.plan, which names every field."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -125,7 +126,11 @@ class PlanOut(BaseModel):
 
     @classmethod
     def of(cls, row: PlanRow) -> "PlanOut":
-        return cls(slug=row.plan, version=row.version, **{"interval": "month", **row.body})
+        return cls.said(row.plan, row.version, row.body)
+
+    @classmethod
+    def said(cls, slug: str, version: int, body: Mapping[str, Any]) -> "PlanOut":
+        return cls(**{"interval": "month", **body, "slug": slug, "version": version})
 
 
 class PlanList(BaseModel):

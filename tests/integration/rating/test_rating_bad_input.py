@@ -123,6 +123,38 @@ async def test_a_meter_that_nobody_can_tell_of_is_a_503(client: httpx.AsyncClien
     assert "retry-after" in answer.headers
 
 
+async def test_all_that_is_wrong_with_all_plans_is_told_at_once(client: httpx.AsyncClient) -> None:
+    matrix = {"slug": "m", "meter": "bytes", "model": "matrix", "dimensions": ["region"]}
+    cells = [{"group": {"region": "eu"}, "unit_amount": "2"}]
+    plans = [
+        PLAN | {"slug": "a", "prices": [fee("-1"), per_unit("nothing", "1")]},
+        PLAN | {"slug": "b", "add_ons": [{"slug": "x", "prices": [per_unit("nothing", "1")]}]},
+        PLAN
+        | {"slug": "c", "prices": [{**matrix, "default": "1", "cells": cells}], "colour": "red"},
+    ]
+    answer = await client.post("/v1/catalog", json={"plans": plans})
+    problem = refused(answer, 422, "invalid_price")
+    assert [one["path"].removeprefix("body.plans") for one in problem["errors"]] == [
+        "[0].prices[0].amount",
+        "[0].prices[1].meter",
+        "[1].add_ons[0].prices[0].meter",
+        "[2].colour",
+        "[2].prices[0].dimensions",
+    ]
+    answer = await client.put("/v1/plans/a", json=PLAN | {"prices": plans[0]["prices"]})
+    paths = [one["path"] for one in refused(answer, 422, "invalid_price")["errors"]]
+    assert paths == ["body.prices[0].amount", "body.prices[1].meter"]
+
+
+async def test_faults_are_told_though_a_meter_cannot_be_asked_for(
+    client: httpx.AsyncClient,
+) -> None:
+    body = PLAN | {"prices": [fee("-1"), per_unit("broken", "1")]}
+    refused(await client.put("/v1/plans/a", json=body), 422, "invalid_price")
+    answer = await client.post("/v1/catalog", json={"plans": [{"slug": "a", **body}]})
+    refused(answer, 422, "invalid_price")
+
+
 async def test_an_aggregator_that_is_away_is_a_503_too(
     kafka: str, module_topics: str, database: Callable[[str], Database]
 ) -> None:

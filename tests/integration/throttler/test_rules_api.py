@@ -33,6 +33,27 @@ async def test_a_rule_is_versioned_and_an_equal_body_changes_nothing(world: Worl
         assert history[2]["rule"]["limit"] == "250.5"
 
 
+async def test_a_rule_that_was_changed_meanwhile_is_not_overwritten(world: World) -> None:
+    await world.meter()
+    async with world.throttler(worker=False) as client:
+        await put(client, "other")  # The meter is known by then.
+
+        async def over(in_force: int, limit: str) -> tuple[int, Any]:
+            answer = await client.put(
+                "/v1/rules/daily", params={"in_force": in_force}, json=DAILY | {"limit": limit}
+            )
+            return answer.status_code, answer.json().get("code") or answer.json()["version"]
+
+        assert await over(1, "100") == (409, "rule_changed")
+        assert await over(0, "100") == (200, 1)
+        assert await over(0, "200") == (409, "rule_changed")
+        assert await over(0, "100") == (200, 1)  # Asked again: it is as it was wanted.
+        assert await over(1, "200") == (200, 2)
+        await client.delete("/v1/rules/daily")
+        assert await over(2, "300") == (409, "rule_changed")
+        assert await over(0, "300") == (200, 4)
+
+
 async def test_rules_are_listed_in_pages(world: World) -> None:
     await world.meter()
     async with world.throttler(worker=False) as client:

@@ -54,12 +54,19 @@ def publish(
     meters: Mapping[str, Any] | None = None,
     revision: int | None = None,
     reason: str = "",
+    by: str = "",
     dry_run: bool = False,
 ) -> Call[dict[str, Any]]:
     """Publish plans in one revision, or in a dry run ask what would change. `meters`: those that
     are about to be defined, as {aggregation, group_by, unit} or only their units. `revision`: what
     the catalog must be at."""
-    body = {"plans": plans, "revision": revision, "reason": reason, "meters": meters or {}}
+    body = {
+        "plans": plans,
+        "revision": revision,
+        "reason": reason,
+        "by": by,
+        "meters": meters or {},
+    }
     call: Call[dict[str, Any]] = send("rating", "POST", "/v1/catalog", dict[str, Any], body)
     return replace(call, params=query({"dry_run": True})) if dry_run else call
 

@@ -14,14 +14,23 @@ def put_rule(slug: str, body: Mapping[str, Any]) -> Call[Rule]:
 
 
 def put_rule_body(
-    slug: str, body: Mapping[str, Any], *, dry_run: bool = False, assume_meter: bool = False
+    slug: str,
+    body: Mapping[str, Any],
+    *,
+    dry_run: bool = False,
+    assume_meter: bool = False,
+    in_force: int | None = None,
 ) -> Call[dict[str, Any]]:
-    """As `put_rule`, with all that the service says; a dry run changes nothing."""
+    """As `put_rule`, with all that the service says; a dry run changes nothing. `in_force`: the
+    version that is replaced, 0 for none; where it is another one, a `Conflict`."""
     path = f"/v1/rules/{segment(slug)}"
     call: Call[dict[str, Any]] = send("throttler", "PUT", path, dict[str, Any], body)
-    return replace(
-        call, params=query({"dry_run": dry_run or None, "assume_meter": assume_meter or None})
-    )
+    asked = {
+        "dry_run": dry_run or None,
+        "assume_meter": assume_meter or None,
+        "in_force": in_force,
+    }
+    return replace(call, params=query(asked))
 
 
 def rule_bodies(*, limit: int | None = None) -> Call[Page[dict[str, Any]]]:

@@ -11,17 +11,17 @@ from common.paging import Cursor, Limit, decode_cursor, page
 from rating.catalog_schemas import (
     CatalogIn,
     CatalogOut,
-    CatalogPlan,
     PublishedOut,
     RevisionList,
     ToldMeter,
 )
-from rating.errors import CATALOG_CHANGED, UNKNOWN_METER, refuse
-from rating.meter_fit import misfits
-from rating.plan import Plan, read_plan
+from rating.errors import CATALOG_CHANGED, refuse
+from rating.meter_fit import meter_faults, named_meters
+from rating.plan import read_plan
 from rating.plan_schema import PLAN_SCHEMA
 from rating.prices.fields import FieldError
 from rating.publishing import RevisionChanged, Wanted, foresee, publish
+from rating.routes.plans import find_meters
 from rating.store import catalog, plans
 
 router = APIRouter(tags=["catalog"])
@@ -83,37 +83,42 @@ async def get_schema() -> dict[str, Any]:
 
 async def _wanted(body: CatalogIn, request: Request) -> list[Wanted]:
     """The plans of a body; raises `ApiError` with everything that is wrong with any of them."""
-    errors: list[FieldError] = []
-    read: list[tuple[CatalogPlan, Plan]] = []
-    for place, one in enumerate(body.plans):
-        plan, wrong = read_plan(one.body)
-        errors += [
-            FieldError(f"plans[{place}].{error.path}", error.message, error.code) for error in wrong
-        ]
-        if any(one.slug == other.slug for other, _ in read):
-            errors.append(FieldError(f"plans[{place}].slug", f"{one.slug} stands here twice"))
-        read.append((one, plan))
-    refuse(errors, "body.")
-    meters = await _meters(body, [plan for _, plan in read], request)
-    misfitting = [
-        FieldError(f"plans[{place}].{error.path}", error.message, error.code)
-        for place, (_, plan) in enumerate(read)
-        for error in misfits(plan, meters)
-    ]
-    refuse(misfitting, "body.")
+    read = [read_plan(one.body) for one in body.plans]
+    wrong = [[*errors, *_twice(body, place)] for place, (_, errors) in enumerate(read)]
+    meters = await _meters(body, request, _placed(wrong))
+    for one, (plan, _), found in zip(body.plans, read, wrong, strict=True):
+        found += meter_faults(one.body, plan, found, meters, assumed=body.meters)
+    refuse(_placed(wrong), "body.")
     units = {slug: meter.unit for slug, meter in meters.items()}
     units |= {slug: told for slug, told in body.meters.items() if isinstance(told, str)}
     return [
         Wanted(one.slug, one.body, plan, {slug: units[slug] for slug in sorted(plan.meters)})
-        for one, plan in read
+        for one, (plan, _) in zip(body.plans, read, strict=True)
     ]
 
 
-async def _meters(body: CatalogIn, wanted: list[Plan], request: Request) -> dict[str, Meter]:
-    """The meters that there are or are about to be, but for those of which only units are told."""
-    named = sorted({slug for plan in wanted for slug in plan.meters} - body.meters.keys())
-    asked = {slug: await request.app.state.meters.find(slug) for slug in named}
-    found = {slug: meter for slug, meter in asked.items() if meter is not None}
+def _twice(body: CatalogIn, place: int) -> list[FieldError]:
+    """Whether the slug of a plan stands before it already."""
+    slug = body.plans[place].slug
+    if any(one.slug == slug for one in body.plans[:place]):
+        return [FieldError("slug", f"{slug} stands here twice")]
+    return []
+
+
+def _placed(wrong: list[list[FieldError]]) -> list[FieldError]:
+    """What is wrong with each plan, as the body as a whole has it."""
+    return [
+        FieldError(f"plans[{place}].{error.path}", error.message, error.code)
+        for place, errors in enumerate(wrong)
+        for error in errors
+    ]
+
+
+async def _meters(body: CatalogIn, request: Request, wrong: list[FieldError]) -> dict[str, Meter]:
+    """The meters that the plans name: those that there are, and those that are about to be, but
+    for those of which only units are told."""
+    named = {slug for plan in body.plans for _, slug in named_meters(plan.body)}
+    found = await find_meters(request, named - body.meters.keys(), wrong, "body.")
     for slug, told in body.meters.items():
         if isinstance(told, ToldMeter):
             found[slug] = Meter(
@@ -123,12 +128,4 @@ async def _meters(body: CatalogIn, wanted: list[Plan], request: Request) -> dict
                 group_by=told.group_by,
                 unit=told.unit,
             )
-    errors = [
-        {"path": f"body.plans[{place}]", "message": f"there is no meter {slug}"}
-        for place, plan in enumerate(wanted)
-        for slug in sorted(plan.meters)
-        if slug not in found and slug not in body.meters
-    ]
-    if errors:
-        raise ApiError(UNKNOWN_METER, errors[0]["message"], errors=errors)
     return found

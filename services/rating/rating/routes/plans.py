@@ -1,6 +1,6 @@
 """Plans: each change of a plan's body is a new version, and versions never change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path, Query, Request
@@ -9,15 +9,17 @@ from common.auth import scope
 from common.contracts.meters import Meter
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
-from rating.errors import UNKNOWN_METER, UNKNOWN_PLAN, refuse
-from rating.meter_fit import misfits, placed
+from rating.errors import UNKNOWN_PLAN, refuse
+from rating.meter_fit import meter_faults, named_meters
 from rating.plan import Plan, read_plan
+from rating.prices.fields import FieldError
 from rating.publishing import Wanted, publish, says_the_same
 from rating.schemas import SLUG, PlanList, PlanOut
 from rating.store import plans
 
 router = APIRouter(tags=["plans"])
 Slug = Annotated[str, Path(pattern=SLUG, description="The plan's name.")]
+DryRun = Annotated[bool, Query(description="Check everything and change nothing.")]
 Version = Annotated[int | None, Query(ge=1, lt=2**31, description="The newest when left out.")]
 EXAMPLE = {
     "name": "Standard",
@@ -32,18 +34,24 @@ EXAMPLE = {
 
 @router.put("/v1/plans/{slug}", dependencies=[scope("catalog:write")])
 async def put_plan(
-    slug: Slug, body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])], request: Request
+    slug: Slug,
+    body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])],
+    request: Request,
+    dry_run: DryRun = False,
 ) -> PlanOut:
     """Publish a version of the plan; a body that says the same as the newest changes nothing.
+    A dry run answers the version that it would make.
 
     A price without a meter is a fee. The models' fields stand in the service's README.
     """
-    plan = checked(body, "body.")
+    plan, wrong = read_plan(body)
     pool = request.app.state.pool
     newest = await plans.newest(pool, slug)
-    if newest is not None and says_the_same(newest, plan):
+    if not wrong and newest is not None and says_the_same(newest, plan):
         return PlanOut.of(newest)
-    units = await units_of(request, plan, "body.")
+    units = await units_of(request, body, plan, wrong, "body.")
+    if dry_run:
+        return PlanOut.said(slug, newest.version + 1 if newest is not None else 1, body)
     async with pool.acquire() as connection, connection.transaction():
         _, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
     assert made.after is not None
@@ -73,25 +81,33 @@ async def get_plan(slug: Slug, request: Request, version: Version = None) -> Pla
     return PlanOut.of(row)
 
 
-def checked(body: Mapping[str, Any], path: str) -> Plan:
-    """The plan that a body describes; raises `ApiError` with all that is wrong with it. `path`
-    stands before the fields' names."""
-    plan, errors = read_plan(body)
-    refuse(errors, path)
-    return plan
+async def checked(
+    request: Request, body: Mapping[str, Any], path: str
+) -> tuple[Plan, dict[str, str]]:
+    """The plan that a body describes, and the units of its meters; raises `ApiError` with all that
+    is wrong with it. `path` stands before the fields' names."""
+    plan, wrong = read_plan(body)
+    return plan, await units_of(request, body, plan, wrong, path)
 
 
-async def units_of(request: Request, plan: Plan, path: str) -> dict[str, str]:
-    """The units of the plan's meters; raises `ApiError` when there is no such meter, or when it
-    is not one that the plan can price."""
-    found = {slug: await request.app.state.meters.find(slug) for slug in sorted(plan.meters)}
-    meters: dict[str, Meter] = {slug: one for slug, one in found.items() if one is not None}
-    errors = [
-        {"path": f"{path}{place}.meter", "message": f"there is no meter {price.meter}"}
-        for place, price in placed(plan)
-        if price.meter is not None and price.meter not in meters
-    ]
-    if errors:
-        raise ApiError(UNKNOWN_METER, errors[0]["message"], errors=errors)
-    refuse(misfits(plan, meters), path)
-    return {slug: meter.unit for slug, meter in meters.items()}
+async def units_of(
+    request: Request, body: Mapping[str, Any], plan: Plan, wrong: list[FieldError], path: str
+) -> dict[str, str]:
+    """The units of the plan's meters; raises `ApiError` with `wrong`, which is wrong with its
+    fields, and with what is wrong with its meters."""
+    meters = await find_meters(request, (slug for _, slug in named_meters(body)), wrong, path)
+    refuse([*wrong, *meter_faults(body, plan, wrong, meters)], path)
+    return {slug: meters[slug].unit for slug in sorted(plan.meters)}
+
+
+async def find_meters(
+    request: Request, slugs: Iterable[str], wrong: list[FieldError], path: str
+) -> dict[str, Meter]:
+    """Those of the meters that there are. Where that cannot be found out now, raises what is
+    `wrong` already: it will not heal."""
+    try:
+        found = {slug: await request.app.state.meters.find(slug) for slug in sorted(set(slugs))}
+    except ApiError:
+        refuse(wrong, path)
+        raise
+    return {slug: meter for slug, meter in found.items() if meter is not None}

@@ -11,7 +11,7 @@ from common.auth import scope
 from common.errors import INVALID_REQUEST, ApiError
 from rating.chart import draw
 from rating.errors import UNKNOWN_PLAN
-from rating.routes.plans import checked, units_of
+from rating.routes.plans import checked
 from rating.schemas import Exact, Instant, Key, Slug, Strict
 from rating.simulate import Asked, Skipped, simulate
 from rating.simulation import Outcome, by_tenant, totals
@@ -97,10 +97,9 @@ async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut
         raise ApiError(INVALID_REQUEST, f"body.from, body.to: {refused}") from None
     if end is None or end > now:
         raise ApiError(INVALID_REQUEST, "body.to: must not be after now")
-    draft = checked(body.plan, "body.plan.")
+    _, units = await checked(request, body.plan, "body.plan.")
     if await plans.newest(state.pool, body.replaces) is None:
         raise ApiError(UNKNOWN_PLAN, f"there is no plan {body.replaces}")
-    units = await units_of(request, draft, "body.plan.")
     row = PlanRow(plan=body.replaces, version=0, body=body.plan, units=units, created_at=now)
     asked = Asked(row, body.tenants, start, end)
     async with (

@@ -10,7 +10,7 @@ from common.auth import scope
 from common.errors import ApiError
 from common.paging import Cursor, Limit, decode_cursor, page
 from throttler import store
-from throttler.errors import UNKNOWN_METER, UNKNOWN_RULE
+from throttler.errors import RULE_CHANGED, UNKNOWN_METER, UNKNOWN_RULE
 from throttler.schemas import SLUG, RuleHistory, RuleIn, RuleList, RuleOut, RuleVersion
 
 router = APIRouter(tags=["rules"])
@@ -31,6 +31,10 @@ async def put_rule(
     assume_meter: Annotated[
         bool, Query(description="In a dry run: the meter is about to be defined.")
     ] = False,
+    in_force: Annotated[
+        int | None,
+        Query(ge=0, lt=2**31, description="Only if this version is in force; 0: if none is."),
+    ] = None,
 ) -> Any:
     """Create the rule, or make a new version of it; an equal body changes nothing."""
     assumed = dry_run and assume_meter
@@ -43,7 +47,10 @@ async def put_rule(
     async with request.app.state.pool.acquire() as connection, connection.transaction():
         if dry_run:
             return _shown(await _foreseen(connection, slug, rule, request.app.state.clock()))
-        stored, _ = await store.put_rule(connection, slug, rule.canonical())
+        try:
+            stored, _ = await store.put_rule(connection, slug, rule.canonical(), expected=in_force)
+        except store.RuleChanged as changed:
+            raise ApiError(RULE_CHANGED, f"rule {slug}: {changed}") from None
     return _shown(stored)
 
 

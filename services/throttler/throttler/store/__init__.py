@@ -9,6 +9,7 @@ from throttler.store.decisions import (
 )
 from throttler.store.revisions import DECISIONS_REVISION, RULES_REVISION, SCHEMA
 from throttler.store.rules import (
+    RuleChanged,
     StoredRule,
     current_rules,
     delete_rule,
@@ -32,6 +33,7 @@ __all__ = [
     "DECISIONS_REVISION",
     "RULES_REVISION",
     "SCHEMA",
+    "RuleChanged",
     "StoredRule",
     "TenantState",
     "current_rules",

@@ -21,15 +21,26 @@ class StoredRule:
     at: datetime
 
 
-async def put_rule(tx: Any, slug: str, body: dict[str, Any]) -> tuple[StoredRule, bool]:
+class RuleChanged(Exception):
+    """Another version is in force than was expected."""
+
+
+async def put_rule(
+    tx: Any, slug: str, body: dict[str, Any], *, expected: int | None = None
+) -> tuple[StoredRule, bool]:
     """The rule's current version, and whether `body` made a new one.
 
-    Equal to what is there: nothing changes. The slug is locked until the transaction ends.
+    Equal to what is there: nothing changes. Otherwise the version in force must be `expected` (0:
+    none is; None: any), or `RuleChanged` is raised: who asks again because an answer was lost is
+    told the same. The slug is locked until the transaction ends.
     """
     await _lock_rule(tx, slug)
     current = await rule(tx, slug)
     if current is not None and current.body == body:
         return current, False
+    in_force = current.version if current is not None and current.body is not None else 0
+    if expected is not None and expected != in_force:
+        raise RuleChanged(f"version {in_force} is in force, not {expected}")
     return await _add_version(tx, slug, current, body), True
 
 
