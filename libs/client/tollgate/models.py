@@ -184,7 +184,8 @@ class Charge(Model, frozen=True, kw_only=True):
 
 
 class ChargeExplanation(Model, frozen=True, kw_only=True):
-    """How a charge's amount came about. `usage` has a page of `rows` and the cursor `next`."""
+    """How a charge's amount came about. `usage` has a page of `rows` and the cursor `next`.
+    `recomputes`: its evidence gives its amount again; None: `why_not` says what is missing."""
 
     charge: Charge
     meter: dict[str, Any] | None = None
@@ -194,7 +195,8 @@ class ChargeExplanation(Model, frozen=True, kw_only=True):
     exact: Decimal
     rounded: Decimal
     residual: Decimal
-    recomputes: bool
+    recomputes: bool | None = None
+    why_not: str | None = None
 
 
 class Rerate(Model, frozen=True, kw_only=True):

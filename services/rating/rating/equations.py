@@ -31,27 +31,54 @@ class Equation:
 
 
 def equations(price: Price, usage: Usage, context: Context) -> list[Equation]:
-    """The way from `usage` to what `rate` answers, in its order."""
+    """The way from `usage` to what an invoice says of what `rate` answers, in its order."""
     with localcontext(EXACT):
-        told, parts = _units(price, usage)
-        steps = price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
-        told += [Equation(step.kind, _model_step(step, usage.seen), step.tier) for step in steps]
-        total: Exact = Decimal(0)
-        for step in steps:
-            total = plus(total, step.amount)
-        if len(steps) > 1:
-            terms = " + ".join(number(step.amount) for step in steps)
-            told.append(Equation("total", f"{terms} = {number(total)}"))
-        more, total = _bounds(price, total)
-        told += more
-        proration = context.proration
-        if proration is not None and not price.model.metered and proration.share() != 1:
-            covered, whole = map(number, _units_of(proration))
-            before, total = total, times(total, proration.share())
-            said = f"{number(before)} × {covered} ÷ {whole} = {number(total)}"
-            told.append(Equation("proration", f"{proration.describe()}: {said}"))
-        told.append(rounding(total, context.currency))
-        return told
+        told, total = charged(price, usage, context)
+        return [*told, rounding(total, context.currency)]
+
+
+def charged(price: Price, usage: Usage, context: Context) -> tuple[list[Equation], Exact]:
+    """The way from `usage` to what `rate` answers, and that before it is settled. In `EXACT`."""
+    told, total = walked(price, usage)
+    proration = context.proration
+    if proration is None or price.model.metered or proration.share() == 1:
+        return told, total
+    share, due = prorated(total, proration)
+    return [*told, share], due
+
+
+def walked(price: Price, usage: Usage) -> tuple[list[Equation], Exact]:
+    """The way from `usage` to what it costs in a whole period, and that. In `EXACT`."""
+    told, parts = _units(price, usage)
+    steps = price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
+    told += [Equation(step.kind, _model_step(step, usage.seen), step.tier) for step in steps]
+    total = sum_of([step.amount for step in steps])
+    if len(steps) > 1:
+        told.append(summed([step.amount for step in steps]))
+    more, total = _bounds(price, total)
+    return [*told, *more], total
+
+
+def sum_of(terms: Sequence[Exact]) -> Exact:
+    """0 for none."""
+    total: Exact = Decimal(0)
+    for term in terms:
+        total = plus(total, term)
+    return total
+
+
+def summed(terms: Sequence[Exact], label: str = "") -> Equation:
+    """What `terms` add up to."""
+    said = f"{' + '.join(map(number, terms)) or '0'} = {number(sum_of(terms))}"
+    return Equation("total", f"{label}: {said}" if label else said)
+
+
+def prorated(total: Exact, proration: Proration, label: str = "") -> tuple[Equation, Exact]:
+    """What is due of `total`, and how that comes about. `label`: what is prorated."""
+    covered, whole = map(number, _units_of(proration))
+    due = times(total, proration.share())
+    said = f"{proration.describe()}: {number(total)} × {covered} ÷ {whole} = {number(due)}"
+    return Equation("proration", f"{label}, {said}" if label else said), due
 
 
 def number(value: Exact) -> str:
@@ -182,8 +209,8 @@ def _bounds(price: Price, total: Exact) -> tuple[Sequence[Equation], Exact]:
     return told, total
 
 
-def rounding(total: Exact, currency: str) -> Equation:
-    """What an invoice makes of an amount."""
+def rounding(total: Exact, currency: str, label: str = "") -> Equation:
+    """What an invoice makes of an amount; `label`: of which, the currency if left out."""
+    said = f"{label or currency}: {number(total)}, {_ROUNDED['half_up']}"
     rounded = round_line(settle(total), currency)
-    said = f"{number(total)}, rounded half away from zero to {_places(exponent(currency))}"
-    return Equation("rounding", f"{currency}: {said} = {number(rounded)}")
+    return Equation("rounding", f"{said} to {_places(exponent(currency))} = {rounded:,f}")

@@ -15,11 +15,9 @@ from common.events.rfc3339 import instant
 from common.money import plain, round_line
 from common.usage import Usage as Used
 from common.usage import UsageRow
-from rating.charging import added, made_from
-from rating.equations import Equation, equations, number, rounding
 from rating.exact import EXACT
 from rating.parts.usage import Levels
-from rating.rate import rate
+from rating.remade import remake
 from rating.schemas import ChargeOut
 
 
@@ -58,7 +56,8 @@ class UsageOut(BaseModel):
 
 
 class ExplainedOut(BaseModel):
-    """`recomputes`: rating what the charge names as its evidence gives its amount again."""
+    """`recomputes`: what the charge names as its evidence gives its amount again, by `steps`;
+    null: the evidence does not say enough, and `why_not` what is missing."""
 
     charge: ChargeOut
     meter: dict[str, Any] | None = Field(description="Its definition; null for a fee.")
@@ -68,7 +67,8 @@ class ExplainedOut(BaseModel):
     exact: str
     rounded: str
     residual: str
-    recomputes: bool
+    recomputes: bool | None
+    why_not: str | None
 
 
 def explain(
@@ -82,10 +82,11 @@ def explain(
     """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `held`: how long
     levels were held, where the charge is of levels; `rows`: a page of what that was read from;
     `following`: the cursor of the next page."""
+    remade = remake(charge)
+    exact = charge.amount if remade.amount is None else remade.amount
     with localcontext(EXACT):
-        steps, recomputed = _steps(charge)
-        rounded = round_line(recomputed, charge.currency)
-        residual = recomputed - rounded
+        rounded = round_line(exact, charge.currency)
+        residual = exact - rounded
     usage_out = None
     if charge.meter is not None and now is not None:
         usage_out = UsageOut(
@@ -100,36 +101,13 @@ def explain(
         meter=_definition(meter) if meter is not None else None,
         usage=usage_out,
         price=charge.evidence.get("price", {}),
-        steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in steps],
-        exact=plain(recomputed),
+        steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in remade.steps],
+        exact=plain(exact),
         rounded=format(rounded, "f"),
         residual=plain(residual),
-        recomputes=recomputed == charge.amount,
+        recomputes=None if remade.amount is None else remade.amount == charge.amount,
+        why_not=remade.why_not,
     )
-
-
-def _steps(charge: Charge) -> tuple[list[Equation], Decimal]:
-    """The way to the amount, and the amount that it leads to: through the price where one was
-    rated, then through the charge's further lines."""
-    steps: list[Equation] = []
-    lines, amount = charge.lines, Decimal(0)
-    parts = made_from(charge)
-    if parts is not None:
-        lines = added(charge)
-        steps = equations(*parts)
-        amount = rate(*parts).settled().amount
-        if not lines:
-            return steps, amount
-        steps = steps[:-1]  # The rounding comes last.
-    before = amount
-    for line in lines:
-        steps.append(Equation(line.kind, f"{line.description}: {number(line.amount)}", line.tier))
-        amount += line.amount
-    terms = [*([before] if parts is not None else []), *(line.amount for line in lines)]
-    added_up = " + ".join(map(number, terms)) or "0"
-    steps.append(Equation("total", f"{added_up} = {number(amount)}"))
-    steps.append(rounding(amount, charge.currency))
-    return steps, amount
 
 
 def _is_current(charge: Charge, now: Used, held: Levels | None) -> bool:

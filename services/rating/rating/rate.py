@@ -69,9 +69,7 @@ def rate(price: Price, usage: Usage, context: Context) -> Rated:
     """What `usage` costs at `price`, in this order: conversion, included units, discounted units,
     the model, discount, maximum, minimum, and proration of a fee."""
     with localcontext(EXACT):
-        steps, parts = _units(price, usage)
-        steps += price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
-        steps += _bounds(price, steps)
+        steps = priced(price, usage)
         if context.proration is not None and not price.model.metered:
             steps = _prorate(steps, context.proration)
         exact: Exact = Decimal(0)
@@ -83,6 +81,13 @@ def rate(price: Price, usage: Usage, context: Context) -> Rated:
         if isinstance(exact, Fraction):
             lines = _adding_up(lines, amount)
         return Rated(lines, amount, rounded, amount - rounded)
+
+
+def priced(price: Price, usage: Usage) -> list[Step]:
+    """The steps to what `usage` costs in a whole period, exactly. Runs in `EXACT`."""
+    steps, parts = _units(price, usage)
+    steps += price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
+    return [*steps, *_bounds(price, steps)]
 
 
 def left_over(price: Price, usage: Usage) -> Decimal | None:

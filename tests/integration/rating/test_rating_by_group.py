@@ -73,7 +73,7 @@ async def test_each_cell_is_priced_and_explained(client: httpx.AsyncClient) -> N
         "region eu: 7 × 2 = 14",
         "region mars (default): 6 × 1 = 6",
         "18 + 14 + 6 = 38",
-        "USD: 38, rounded half away from zero to 2 decimals = 38",
+        "USD: 38, rounded half away from zero to 2 decimals = 38.00",
     ]
     assert (found["recomputes"], found["exact"]) == (True, "38")
     assert found["usage"]["is_current"]

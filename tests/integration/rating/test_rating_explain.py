@@ -51,7 +51,7 @@ async def test_a_charge_is_explained_down_to_its_hours(world: World) -> None:
     assert [step["text"] for step in found["steps"]] == [
         "1,400 ÷ 1,000 = 1.4, rounded up to 0 decimals = 2",
         "2 × 10 = 20",
-        "USD: 20, rounded half away from zero to 2 decimals = 20",
+        "USD: 20, rounded half away from zero to 2 decimals = 20.00",
     ]
     assert found["recomputes"]
     assert (found["exact"], found["rounded"], found["residual"]) == ("20", "20.00", "0")
@@ -82,7 +82,7 @@ async def test_a_fee_has_no_usage(world: World) -> None:
     assert [step["text"] for step in found["steps"]] == [
         "Fee: 1 × 30 = 30",
         "1,296,000 of 2,592,000 seconds: 30 × 1,296,000 ÷ 2,592,000 = 15",
-        "USD: 15, rounded half away from zero to 2 decimals = 15",
+        "USD: 15, rounded half away from zero to 2 decimals = 15.00",
     ]
 
 

@@ -65,7 +65,7 @@ async def test_a_charge_says_how_long_levels_were_held(client: httpx.AsyncClient
     found = (await client.get(f"/v1/charges/{charge['id']}/explain")).json()
     assert [step["text"] for step in found["steps"]] == [
         "111,600 unit-hours × 1 ÷ 744 hours of the period = 150",
-        "USD: 150, rounded half away from zero to 2 decimals = 150",
+        "USD: 150, rounded half away from zero to 2 decimals = 150.00",
     ]
     assert (found["recomputes"], found["usage"]["is_current"]) == (True, True)
 

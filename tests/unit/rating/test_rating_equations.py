@@ -1,66 +1,26 @@
-"""What an explanation prints is evaluated again, term by term, by a reader who knows school
-arithmetic only."""
+"""The way from a quantity to its price in equations, which are evaluated again term by term."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.equations import Equation, equations, number
+from rating.equations import equations, number
 from rating.exact import over
 from rating.price import Price
 from rating.prices.model import Seen
 from rating.prices.time_weighted import TimeWeighted
 from rating.proration import Proration
 from rating.rate import Context, Usage, rate
+from tests.unit.rating.arithmetic import evaluate, last_value
 from tests.unit.rating.prices import price
 from tests.unit.rating.random_prices import OF_A_METER, REGIONS, random_prices
 
 JANUARY = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
-_ROUNDED = re.compile(
-    r"(?P<value>.*), rounded (?P<how>up|down|half away from zero) to (?P<places>\d+) decimals?"
-)
-
-
-def evaluate(text: str) -> Fraction:
-    """The value of one side of an equation."""
-    rounding = _ROUNDED.fullmatch(text)
-    if rounding is not None:
-        scaled = evaluate(rounding["value"]) * 10 ** int(rounding["places"])
-        match rounding["how"]:
-            case "up":
-                units = ceil(scaled)
-            case "down":
-                units = floor(scaled)
-            case _:
-                units = floor(abs(scaled) + Fraction(1, 2)) * (1 if scaled >= 0 else -1)
-        return Fraction(units, 10 ** int(rounding["places"]))
-    text = re.sub(r"\(≈[^)]*\)", "", text)
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    text = re.sub(r"\b(?!max\b|min\b)[a-z][a-z-]*", "", text)
-    text = re.sub(r"\d+(\.\d+)?(/\d+)?", lambda found: f"Fraction('{found[0]}')", text)
-    text = text.replace("×", "*").replace("÷", "/")
-    value: Fraction = eval(text, {"Fraction": Fraction, "max": max, "min": min})
-    return Fraction(value)
-
-
-def last_value(equation: Equation) -> Fraction:
-    """The right side, after making sure that every side of the equation is equal."""
-    sides = equation.text.rpartition(": ")[2].split(" = ")
-    values = [evaluate(sides[0])]
-    for side in sides[1:]:
-        said, _, rounding = side.partition(", ")
-        values.append(evaluate(said))
-        assert values[-1] == values[-2], equation.text
-        if rounding:
-            values[-1] = evaluate(side)
-    return values[-1]
 
 
 def texts(made: Price, quantity: str, currency: str = "USD", **context: Any) -> list[str]:
@@ -75,7 +35,7 @@ def test_a_conversion_to_begun_packages() -> None:
     assert texts(made, "1400") == [
         "1,400 ÷ 1,000 = 1.4, rounded up to 0 decimals = 2",
         "2 × 10 = 20",
-        "USD: 20, rounded half away from zero to 2 decimals = 20",
+        "USD: 20, rounded half away from zero to 2 decimals = 20.00",
     ]
 
 
@@ -98,7 +58,7 @@ def test_the_tiers_walked_then_the_bounds() -> None:
         "100 + 2 + 10 = 112",
         "Discount of 50 %: 112 - 112 × 50 ÷ 100 = 56",
         "Minimum: max(56, 60) = 60",
-        "USD: 60, rounded half away from zero to 2 decimals = 60",
+        "USD: 60, rounded half away from zero to 2 decimals = 60.00",
     ]
 
 
@@ -156,6 +116,6 @@ def test_what_is_printed_recomputes_to_the_charge(
     told = equations(made, usage, context)
 
     rated = rate(made, usage, context)
-    assert [last_value(one) for one in told][-1] == Fraction(rated.rounded)
+    assert [last_value(one.text) for one in told][-1] == Fraction(rated.rounded)
     walked = [line.tier for line in rated.lines if line.tier is not None]
     assert [one.tier for one in told if one.tier is not None] == walked

@@ -128,7 +128,7 @@ def test_the_explanation_names_the_cells() -> None:
         "region us: 6.5 × 5 = 32.5",
         "region eu: 2.5 × 2 = 5",
         "32.5 + 5 = 37.5",
-        "USD: 37.5, rounded half away from zero to 2 decimals = 37.5",
+        "USD: 37.5, rounded half away from zero to 2 decimals = 37.50",
     ]
 
 

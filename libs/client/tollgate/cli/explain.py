@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import typer
+from rich.markup import escape
 from rich.tree import Tree
 
 from tollgate import calls
@@ -79,15 +80,15 @@ def _print(
     if found.usage is not None:
         meter = found.meter or {"slug": charge.meter}
         usage = tree.add(
-            f"meter {meter['slug']}: {text(meter.get('aggregation'))} of "
-            f"{text(meter.get('value'))} of events {text(meter.get('event_type'))}: "
-            f"{found.usage['quantity']} {charge.unit}".rstrip()
+            escape(f"meter {_definition(meter)}: {found.usage['quantity']} {charge.unit}".rstrip())
         )
         for row in rows[:HOURS_SHOWN]:
             usage.add(
-                f"{row['from']} {text(row['group'])}: {text(row['value'])} from "
-                f"{row['events_counted']:,} events, version {row['version']} of shard "
-                f"{row['shard']}"
+                escape(
+                    f"{row['from']} {text(row['group'])}: {text(row['value'])} from "
+                    f"{row['events_counted']:,} events, version {row['version']} of shard "
+                    f"{row['shard']}"
+                )
             )
         if len(rows) > HOURS_SHOWN:
             usage.add(f"and {len(rows) - HOURS_SHOWN:,} rows more (--json shows all)")
@@ -95,12 +96,24 @@ def _print(
             usage.add("more usage has arrived since; the charge will be rated again")
     steps = tree.add("steps")
     for step in found.steps:
-        steps.add(step["text"])
+        steps.add(escape(step["text"]))
     steps.add(f"exact {found.exact}, residual {found.residual}")
-    if not found.recomputes:
+    if found.recomputes is None:
+        steps.add(f"[bold]this cannot be computed again: {found.why_not}[/bold]")
+    elif not found.recomputes:
         steps.add("[bold]rating this again gives another amount[/bold]")
     if events:
         behind = tree.add(f"events ({len(events):,})")
         for event in events:
-            behind.add(f"{event['time']} {event['source']} {event['id']}: {event['value']}")
+            behind.add(escape(f"{event['time']} {event['source']} {event['id']}: {event['value']}"))
     console.print(tree)
+
+
+def _definition(meter: dict[str, Any]) -> str:
+    """`requests: count of events http, by region (geo.region)`"""
+    if "event_type" not in meter:
+        return f"{meter['slug']} (its definition is not known)"
+    value = f"{meter['value']} of " if meter.get("value") else ""
+    said = f"{meter['slug']}: {meter['aggregation']} of {value}events {meter['event_type']}"
+    groups = [f"{name} ({path})" for name, path in meter.get("group_by", {}).items()]
+    return f"{said}, by {', '.join(groups)}" if groups else said

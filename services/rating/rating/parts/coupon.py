@@ -94,13 +94,17 @@ def lowered(coupon: Coupon, billing: BillingPeriod, dues: Sequence[Due], left: L
             continue
         if coupon.percent is not None:
             off = settle(Fraction(due.amount) * Fraction(coupon.percent) / 100)
+            seen: dict[str, Any] = {"slug": coupon.slug, "percent": plain(coupon.percent)}
             said = f"Coupon {coupon.slug}: {plain(coupon.percent)} % off"
         else:
             rest = left.get(key, coupon.amount or Decimal(0))
             # In what the invoice says, so that the amount off is exactly the coupon's.
             off = min(rest, due.rounded(billing.currency))
             left[key] = rest - off
+            seen = {"slug": coupon.slug, "left": plain(rest)}
             said = f"Coupon {coupon.slug}: {plain(off)} of {plain(rest)} off"
         if off:
-            made[place] = due.with_line(note(KIND, said, -off))
+            before = due.evidence.get("coupons", [])
+            evidence = {"coupons": [*before, seen]}
+            made[place] = due.with_line(note(KIND, said, -off), evidence)
     return made

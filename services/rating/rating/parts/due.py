@@ -1,5 +1,6 @@
 """What a part asks in one billing period, before it is a charge."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -36,8 +37,9 @@ class Due:
         """What an invoice would say of it by now."""
         return round_line(self.amount, currency)
 
-    def with_line(self, line: ChargeLine) -> "Due":
-        """The same with one more step, which changes the amount."""
+    def with_line(self, line: ChargeLine, evidence: Mapping[str, Any] | None = None) -> "Due":
+        """The same with one more step, which changes the amount; `evidence`: added to what is
+        there."""
         return Due(
             self.part,
             self.kind,
@@ -50,5 +52,5 @@ class Due:
             (*self.lines, line),
             self.meter,
             self.unit,
-            self.evidence,
+            {**self.evidence, **(evidence or {})},
         )
