@@ -13,7 +13,8 @@ from typing import Final
 from common.money import WIDE, exponent, plain, round_line
 from rating.exact import EXACT, Exact, minus, plus, settle, times
 from rating.price import Price
-from rating.prices.model import Seen, Step
+from rating.prices.model import PriceModel, Seen, Step
+from rating.prices.time_weighted import TimeWeighted
 from rating.proration import Proration
 from rating.rate import Context, Usage, included
 from rating.units import Change, Part, converted, modified, seen_by_model, units_of, used
@@ -51,7 +52,9 @@ def walked(price: Price, usage: Usage) -> tuple[list[Equation], Exact]:
     """The way from `usage` to what it costs in a whole period, and that. In `EXACT`."""
     told, parts = _units(price, usage)
     steps = price.model.lines(units_of(parts), seen_by_model(parts, usage.seen))
-    told += [Equation(step.kind, _model_step(step, usage.seen), step.tier) for step in steps]
+    told += [
+        Equation(step.kind, _model_step(step, price.model, usage.seen), step.tier) for step in steps
+    ]
     total = sum_of([step.amount for step in steps])
     if len(steps) > 1:
         told.append(summed([step.amount for step in steps]))
@@ -168,9 +171,9 @@ def _places(decimals: int) -> str:
     return "1 decimal" if decimals == 1 else f"{decimals} decimals"
 
 
-def _model_step(step: Step, seen: Seen) -> str:
-    if step.kind == "time_weighted":
-        return _held(step, seen)
+def _model_step(step: Step, model: PriceModel, seen: Seen) -> str:
+    if isinstance(model, TimeWeighted):
+        return _held(step, model, seen)
     label, colon, working = step.description.rpartition(": ")
     if step.quantity is not None and step.unit_amount is not None:
         if times(step.quantity, step.unit_amount) == step.amount:
@@ -182,10 +185,9 @@ def _model_step(step: Step, seen: Seen) -> str:
     return f"{said} = {number(step.amount)}"
 
 
-def _held(step: Step, seen: Seen) -> str:
-    quantity, unit_amount = step.quantity or Decimal(0), step.unit_amount or Decimal(0)
-    said = f"{number(quantity)} unit-hours × {number(unit_amount)}"
-    if times(quantity, unit_amount) != step.amount:
+def _held(step: Step, model: TimeWeighted, seen: Seen) -> str:
+    said = f"{number(step.quantity or Decimal(0))} unit-hours × {number(model.unit_amount)}"
+    if model.per == "month":
         said += f" ÷ {number(seen.hours or Decimal(1))} hours of the period"
     return f"{said} = {number(step.amount)}"
 

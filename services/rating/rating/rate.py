@@ -207,7 +207,7 @@ def _prorate(lines: Sequence[Step], proration: Proration) -> list[Step]:
         structs.replace(
             line,
             description=f"{line.description}, {proration.describe()}",
-            quantity=share,
+            quantity=None if line.unit_amount is None else share,
             amount=times(line.amount, share),
         )
         for line in lines

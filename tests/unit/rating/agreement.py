@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from rating.trial import try_price
-from tests.unit.rating.oracle import exact_amount, invoiced_amount
+from tests.unit.rating.oracle import Body, exact_amount, invoiced_amount
 from tests.unit.rating.random_bodies import random_body
 
 LAST_DECIMAL = Fraction(1, 10**18)
@@ -34,6 +34,8 @@ def disagreement(seed: int) -> str | None:
         return f"residual {answer['residual']}, not {float(exact - rounded)}"
     if sum(Fraction(line["amount"]) for line in answer["lines"]) != rounded + residual:
         return "the lines do not add up"
+    if not all(map(_is_product, answer["lines"])):
+        return "a line's quantity times its unit amount is not its amount"
     return None
 
 
@@ -41,6 +43,16 @@ def disagreements(seeds: range) -> list[tuple[int, str]]:
     """Those of `seeds` that disagree, and how."""
     found = ((seed, disagreement(seed)) for seed in seeds)
     return [(seed, said) for seed, said in found if said is not None]
+
+
+def _is_product(line: Body) -> bool:
+    """Whether a line with a unit amount is its quantity times that, but for what cuts move."""
+    if line["unit_amount"] is None:
+        return True
+    quantity, unit_amount, amount = (
+        Fraction(line[name] or 0) for name in ("quantity", "unit_amount", "amount")
+    )
+    return abs(quantity * unit_amount - amount) <= LAST_DECIMAL * (unit_amount + 1000)
 
 
 def _ends(value: Fraction) -> bool:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.unit.rating.oracle import MINOR_DIGITS
+
 Body = dict[str, Any]
 CURRENCIES = ("JPY", "USD", "USD", "KWD", "CLF")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe")
@@ -50,7 +52,7 @@ def random_body(seed: int) -> Body:
     if model == "time_weighted" and dice.random() < 0.7:
         body["events"] = _changes(dice, body["proration"])
     if dice.random() < 0.3:
-        body["invoiced"] = _amount(dice)
+        body["invoiced"] = _digits(dice, 19, MINOR_DIGITS[body["currency"]])
     return body
 
 

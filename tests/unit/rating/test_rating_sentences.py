@@ -254,7 +254,7 @@ def test_the_bounds_of_an_event_in_words() -> None:
     events = Usage(seen=Seen(amounts=(Decimal(1), Decimal(1200))))
     said = "2 of 2 events pay: 1201 × 0.1 + 2 × 0"
     assert steps(value, usage=events) == [
-        ("percentage", f"{said}, at least 1 an event", 1201, Decimal("0.1"), 121, None)
+        ("percentage", f"{said}, at least 1 an event", 1201, None, 121, None)
     ]
     del value["min_per_event"]
     assert (

@@ -12,7 +12,8 @@ from rating.prices.fields import Fields
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge line before it is settled: its numbers may have no end."""
+    """A charge line before it is settled: its numbers may have no end. Where it has a quantity and
+    a `unit_amount`, their product is the amount."""
 
     kind: str
     description: str

@@ -88,7 +88,7 @@ class Percentage:
             f"{shown(paid)} × {plain(self.rate)} + {paying} × {plain(self.fixed_amount)}"
             f"{self._bounds()}",
             quantity=paid,
-            unit_amount=self.rate,
+            unit_amount=None if self._has_more else self.rate,
             amount=cost,
         )
 
@@ -111,6 +111,11 @@ class Percentage:
         if self.max_per_event is not None and cost > self.max_per_event:
             return self.max_per_event
         return cost
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether an event costs something else than its amount times the rate."""
+        return bool(self.fixed_amount or self._bounds())
 
     def _bounds(self) -> str:
         least = "" if self.min_per_event is None else f", at least {plain(self.min_per_event)}"

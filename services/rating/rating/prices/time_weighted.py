@@ -47,7 +47,7 @@ class TimeWeighted:
                 kind="time_weighted",
                 description=f"{shown(quantity)} unit-hours × {plain(self.unit_amount)}{divided}",
                 quantity=quantity,
-                unit_amount=self.unit_amount,
+                unit_amount=None if self.per == "month" else self.unit_amount,
                 amount=amount,
             )
         ]
