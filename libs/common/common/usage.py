@@ -11,11 +11,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-import msgspec
-
 from common.aggregates import combine
 from common.aggregates_sql import TOTALS
-from common.contracts.rollups import Aggregate, Rollup, group_key
+from common.contracts.rollups import Aggregate, Rollup, group_key, group_of
 from common.periods import slot_of
 from common.usage_days import whole_days
 from common.usage_rows import write
@@ -229,7 +227,7 @@ class UsageProjection:
             is_distinct = row["aggregation"] == "unique_count"
             quantity = members.pop(0) if is_distinct else combine(row["aggregation"], [total])
             found[row["number"] - 1].append(
-                GroupUsage(_group(row["group_key"]), quantity or Decimal(0), total.count)
+                GroupUsage(group_of(row["group_key"]), quantity or Decimal(0), total.count)
             )
         return found
 
@@ -262,7 +260,7 @@ class UsageProjection:
             UsageRow(
                 row["bucket"],
                 row["bucket"] + row["width"],
-                _group(row["group_key"]),
+                group_of(row["group_key"]),
                 row["shard"],
                 row["version"],
                 row["aggregation"],
@@ -341,10 +339,6 @@ def _check_slots(places: Sequence[Place]) -> None:
     for _, _, start, end in places:
         if start != slot_of(start) or end != slot_of(end):
             raise ValueError(f"[{start}, {end}) is not cut at slots")
-
-
-def _group(key: str) -> dict[str, str]:
-    return msgspec.json.decode(key, type=dict[str, str]) if key else {}
 
 
 def _usage(rows: Sequence[Any], distinct: Decimal | None) -> Usage:

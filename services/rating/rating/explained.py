@@ -1,7 +1,7 @@
 """A charge explained: what the API answers about how its amount came about."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 from urllib.parse import urlencode
@@ -13,9 +13,11 @@ from common.contracts.charges import Charge
 from common.contracts.meters import Meter
 from common.events.rfc3339 import instant
 from common.money import plain, round_line
+from common.periods import SLOT, slot_of
 from common.usage import Usage as Used
 from common.usage import UsageRow
 from rating.exact import EXACT
+from rating.holding import LevelPage, holding
 from rating.parts.usage import Levels
 from rating.remade import remake
 from rating.schemas import ChargeOut
@@ -44,6 +46,29 @@ class RowOut(BaseModel):
     events: str
 
 
+class LevelOut(BaseModel):
+    """A level that held for [from, to) of the period: `unit_seconds` = level × seconds. It was
+    reported at `reported_at`, before the period where it is the one that the period begins with;
+    `events`: where the aggregator lists the report."""
+
+    group: dict[str, str]
+    level: str
+    reported_at: datetime
+    from_: datetime = Field(serialization_alias="from")
+    to: datetime
+    seconds: str
+    unit_seconds: str
+    events: str
+
+
+class LevelsOut(BaseModel):
+    """What a gauge's quantity is made of: the `unit_seconds` of all in `held`, by group and time,
+    ÷ 3,600."""
+
+    held: list[LevelOut]
+    next: str | None
+
+
 class UsageOut(BaseModel):
     """`quantity` was read from `rows`. `is_current`: it is what the usage says by now; otherwise
     more has arrived, and the charge will be rated again."""
@@ -53,6 +78,7 @@ class UsageOut(BaseModel):
     is_current: bool
     rows: list[RowOut]
     next: str | None
+    levels: LevelsOut | None = Field(None, description="Where the meter is a gauge.")
 
 
 class ExplainedOut(BaseModel):
@@ -78,11 +104,15 @@ def explain(
     rows: Sequence[UsageRow],
     following: str | None,
     held: Levels | None = None,
+    levels: LevelPage | None = None,
 ) -> ExplainedOut:
     """`charge` (not withdrawn) with its steps. `now`: what its meter says by now, `held`: how long
     levels were held, where the charge is of levels; `rows`: a page of what that was read from;
-    `following`: the cursor of the next page."""
+    `following`: the cursor of the next page; `levels`: a page of the levels that were held."""
     remade = remake(charge)
+    steps = remade.steps
+    if "levels" in charge.evidence:
+        steps = [*holding(charge.evidence["levels"], levels), *steps]
     exact = charge.amount if remade.amount is None else remade.amount
     with localcontext(EXACT):
         rounded = round_line(exact, charge.currency)
@@ -95,13 +125,14 @@ def explain(
             is_current=_is_current(charge, now, held),
             rows=[_row(charge, row) for row in rows],
             next=following,
+            levels=None if levels is None else _levels(charge, levels),
         )
     return ExplainedOut(
         charge=ChargeOut.of(charge),
         meter=_definition(meter) if meter is not None else None,
         usage=usage_out,
         price=charge.evidence.get("price", {}),
-        steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in remade.steps],
+        steps=[StepOut(kind=one.kind, text=one.text, tier=one.tier) for one in steps],
         exact=plain(exact),
         rounded=format(rounded, "f"),
         residual=plain(residual),
@@ -118,15 +149,27 @@ def _is_current(charge: Charge, now: Used, held: Levels | None) -> bool:
     return bool(seen == {str(shard): version for shard, version in now.versions.items()})
 
 
+def _levels(charge: Charge, page: LevelPage) -> LevelsOut:
+    with localcontext(EXACT):
+        held = [
+            LevelOut(
+                group=one.group,
+                level=plain(one.level),
+                reported_at=one.reported_at,
+                from_=one.start,
+                to=one.end,
+                seconds=plain(one.seconds),
+                unit_seconds=plain(one.level * one.seconds),
+                events=_events(charge, one.group, slot_of(one.reported_at), SLOT),
+            )
+            for one in page.held
+        ]
+    return LevelsOut(held=held, next=page.following)
+
+
 def _row(charge: Charge, row: UsageRow) -> RowOut:
     is_distinct = row.aggregation == "unique_count"
     value = None if is_distinct else value_of(row.aggregation, row.value)
-    query = {
-        "meter": charge.meter or "",
-        "tenant": charge.tenant,
-        "from": instant(row.start),
-        "to": instant(row.end),
-    } | {f"filter.{name}": value for name, value in row.group.items()}
     return RowOut(
         from_=row.start,
         to=row.end,
@@ -135,8 +178,18 @@ def _row(charge: Charge, row: UsageRow) -> RowOut:
         version=row.version,
         events_counted=row.value.count,
         value=None if value is None else plain(value),
-        events=f"/v1/usage/events?{urlencode(query)}",
+        events=_events(charge, row.group, row.start, row.end - row.start),
     )
+
+
+def _events(charge: Charge, group: dict[str, str], start: datetime, width: timedelta) -> str:
+    query = {
+        "meter": charge.meter or "",
+        "tenant": charge.tenant,
+        "from": instant(start),
+        "to": instant(start + width),
+    } | {f"filter.{name}": value for name, value in group.items()}
+    return f"/v1/usage/events?{urlencode(query)}"
 
 
 def _definition(meter: Meter) -> dict[str, Any]:

@@ -64,10 +64,77 @@ async def test_a_charge_says_how_long_levels_were_held(client: httpx.AsyncClient
     }
     found = (await client.get(f"/v1/charges/{charge['id']}/explain")).json()
     assert [step["text"] for step in found["steps"]] == [
+        "100 × 372 h + 200 × 372 h = 111,600 unit-hours",
         "111,600 unit-hours × 1 ÷ 744 hours of the period = 150",
         "USD: 150, rounded half away from zero to 2 decimals = 150.00",
     ]
     assert (found["recomputes"], found["usage"]["is_current"]) == (True, True)
+    opening, raised = found["usage"]["levels"]["held"]
+    assert opening == {
+        "group": {},
+        "level": "100",
+        "reported_at": "2026-09-16T00:00:00Z",
+        "from": "2026-10-01T00:00:00Z",
+        "to": "2026-10-16T12:00:00Z",
+        "seconds": "1339200",
+        "unit_seconds": "133920000",
+        "events": "/v1/usage/events?meter=stored&tenant=acme&from=2026-09-16T00%3A00%3A00Z"
+        "&to=2026-09-16T00%3A00%3A10Z",
+    }
+    assert (raised["level"], raised["from"]) == ("200", "2026-10-16T12:00:00Z")
+
+
+async def explained(client: httpx.AsyncClient, start: datetime, **params: Any) -> dict[str, Any]:
+    """How acme's charge for volumes that begins at `start` is explained."""
+    [charge] = [
+        one
+        for one in await charges_of(client, "acme")
+        if datetime.fromisoformat(one["from"]) == start
+    ]
+    answer = await client.get(f"/v1/charges/{charge['id']}/explain", params=params)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_levels_are_listed_by_group_and_page(client: httpx.AsyncClient, world: World) -> None:
+    """The levels of all pages add up to what the charge has rated; a running period counts to its
+    last report."""
+    later = NOVEMBER + timedelta(hours=6)
+    await world.report("acme", "stored", {NOVEMBER + timedelta(hours=2): 10}, group={"disk": "b"})
+    await world.report("acme", "stored", {later: 0}, shard=1)
+
+    async def rated() -> bool:
+        found = await explained(client, NOVEMBER)
+        assert found["charge"]["evidence"]["levels"]["unit_seconds"] == str(
+            (200 * 6 + 10 * 4) * 3600
+        )
+        return True
+
+    await eventually(rated, timeout=20)
+    whole = await explained(client, NOVEMBER)
+    assert [step["text"] for step in whole["steps"]][:3] == [
+        "200 × 6 h = 1,200 unit-hours",
+        "disk=b: 10 × 4 h = 40 unit-hours",
+        "All groups: 1,200 + 40 = 1,240 unit-hours",
+    ]
+    first = await explained(client, NOVEMBER, limit=1)
+    assert (
+        first["steps"][0]["text"]
+        == "All levels held: 4,464,000 unit-seconds ÷ 3,600 = 1,240 unit-hours"
+    )
+    following = first["usage"]["levels"]["next"]
+    second = await explained(client, NOVEMBER, limit=1, levels_cursor=following)
+    assert second["usage"]["levels"]["next"] is None
+    pages = [one["usage"]["levels"]["held"] for one in (first, second)]
+    assert [*pages[0], *pages[1]] == whole["usage"]["levels"]["held"]
+    refused(
+        await client.get(
+            f"/v1/charges/{first['charge']['id']}/explain", params={"levels_cursor": "x"}
+        ),
+        400,
+        "invalid_cursor",
+    )
 
 
 async def test_a_period_is_rated_at_its_end_though_nothing_is_reported(

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from common.contracts.rollups import group_key
 from common.db import connect
 from common.periods import slot_of
-from common.usage import UsageProjection
-from rating.store.levels import levels
+from common.usage import Place, UsageProjection
+from rating.parts.usage import HeldLevel
+from rating.store.levels import LevelKey, held_levels, levels
 from tests.integration.rating.test_rating_usage import Event, rollups
 from tests.support.databases import Database
 
@@ -85,6 +88,16 @@ async def test_any_cut_is_the_integral_of_what_was_reported(
         cuts += [(edges[0], edges[-1]), (edges[0], edges[100]), (edges[-100], edges[-1])]
         places = [("acme", "latest", start, end) for start, end in cuts]
         found = await levels(connection, places, now)
+        listed = [
+            await all_held(connection, place, one.until)
+            for place, one in zip(places, found, strict=True)
+        ]
+        # A charge that was made earlier has counted less of its period.
+        earlier = [slot_of(start + (end - start) / 2) for start, end in cuts]
+        until_then = [
+            await all_held(connection, place, until)
+            for place, until in zip(places, earlier, strict=True)
+        ]
         await connection.execute("SET enable_seqscan = off")
         again = await levels(connection, places[::-1], now)
     finally:
@@ -94,6 +107,32 @@ async def test_any_cut_is_the_integral_of_what_was_reported(
         sum(start <= event.at < end for event in known(events)) for start, end in cuts
     ]
     assert again == found[::-1]
+    for (start, end), one, held in zip(cuts, found, listed, strict=True):
+        assert unit_seconds(held) == one.unit_seconds
+        assert all(start <= level.start < level.end <= end for level in held)
+        assert all(level.start in (level.reported_at, start) for level in held)
+        for before, after in pairwise(held):
+            # Within a group one level follows the other: nothing is missing and nothing is twice.
+            if before.group == after.group:
+                assert before.end == after.start
+    for (start, _), until, held in zip(cuts, earlier, until_then, strict=True):
+        assert unit_seconds(held) == integral(events, start, until, until)
+
+
+def unit_seconds(held: list[HeldLevel]) -> Decimal:
+    return sum((level.level * level.seconds for level in held), Decimal(0))
+
+
+async def all_held(connection: Any, place: Place, until: datetime | None) -> list[HeldLevel]:
+    """The levels of a place, read in pages of seven."""
+    if until is None:
+        return []
+    found: list[HeldLevel] = []
+    after: LevelKey | None = None
+    while page := await held_levels(connection, place, until, after, 7):
+        found += page
+        after = group_key(page[-1].group), page[-1].start
+    return found
 
 
 async def test_a_place_that_nobody_reports_of(database: Callable[[str], Database]) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.unit.client.fake import Answer, Asked, Service
 from tests.unit.client.platform import Platform, Run
 
 CHARGE: dict[str, Any] = {
@@ -75,3 +76,47 @@ def test_what_cannot_be_computed_again_says_so(run: Run, platform: Platform) -> 
     told = printed(run, platform, recomputes=None, why_not="the coupons are not named")
     assert told[-1] == "this cannot be computed again: the coupons are not named"
     assert printed(run, platform, recomputes=False)[-1] == "rating this again gives another amount"
+
+
+def level(value: str, start: str, end: str, days: int, **more: Any) -> dict[str, Any]:
+    seconds = days * 86_400
+    return {
+        "group": {},
+        "level": value,
+        "reported_at": start,
+        "from": start,
+        "to": end,
+        "seconds": str(seconds),
+        "unit_seconds": str(int(value) * seconds),
+        "events": f"/v1/usage/events?meter=stored&tenant=acme&from={start}",
+    } | more
+
+
+def test_a_gauge_is_told_level_by_level(run: Run, platform: Platform, service: Service) -> None:
+    first, middle, last = (f"2026-10-{day:02}T00:00:00Z" for day in (1, 5, 8))
+    opening = level("100", first, middle, 4, reported_at="2026-09-20T08:00:00Z")
+    raised = level("10", middle, last, 3, group={"disk": "a"})
+    usage = EXPLAINED["usage"]
+    pages = {
+        "": usage | {"levels": {"held": [opening], "next": "more"}},
+        "more": usage | {"levels": {"held": [raised], "next": None}},
+    }
+    event = {"time": "2026-09-20T08:00:00Z", "source": "s", "id": "e1", "value": "100"}
+
+    def answer(asked: Asked) -> Answer:
+        if asked.path == "/v1/usage/events":
+            return 200, {"items": [event] if first in asked.query["from"] else [], "next": None}
+        return 200, EXPLAINED | {"usage": pages[asked.query.get("levels_cursor", "")]}
+
+    service.answer = answer
+    _, out, _ = run("explain", "c1", "--events", "2026-10-03T12:00:00Z")
+    told = [line.lstrip(" │├└─") for line in out.splitlines()]
+    assert (
+        "100 from 2026-10-01T00:00:00Z to 2026-10-05T00:00:00Z, 345,600 s: 34,560,000 unit-seconds "
+        "(reported before, at 2026-09-20T08:00:00Z)"
+    ) in told
+    assert (
+        "disk=a: 10 from 2026-10-05T00:00:00Z to 2026-10-08T00:00:00Z, 259,200 s: "
+        "2,592,000 unit-seconds"
+    ) in told
+    assert told[-1] == "2026-09-20T08:00:00Z s e1: 100"

@@ -115,9 +115,11 @@ def charges(
     )
 
 
-def explain_charge(id: str) -> Call[ChargeExplanation]:
-    """How a charge's amount came about; its `usage` has the cursor of further rows."""
-    return get("rating", f"/v1/charges/{segment(id)}/explain", ChargeExplanation)
+def explain_charge(id: str, *, levels_after: str | None = None) -> Call[ChargeExplanation]:
+    """How a charge's amount came about; its `usage` has the cursor of further rows, and where the
+    meter is a gauge in `levels` that of further levels (`levels_after`)."""
+    path = f"/v1/charges/{segment(id)}/explain"
+    return get("rating", path, ChargeExplanation, levels_cursor=levels_after)
 
 
 def preview_rerate(

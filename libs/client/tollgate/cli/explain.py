@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -35,11 +36,12 @@ def explain(
     with Client() as client:
         found = client.perform(calls.rating.explain_charge(charge))
         rows = list(_rows(client, charge, found))
-        listed = list(_events(client, rows, events)) if events is not None else []
+        levels = list(_levels(client, charge, found))
+        listed = list(_events(client, rows + levels, events)) if events is not None else []
     if as_json:
-        print_json({"explanation": found, "rows": rows, "events": listed})
+        print_json({"explanation": found, "rows": rows, "levels": levels, "events": listed})
     else:
-        _print(found, rows, listed)
+        _print(found, rows, levels, listed)
 
 
 def _rows(client: Client, charge: str, first: ChargeExplanation) -> Iterator[dict[str, Any]]:
@@ -52,8 +54,19 @@ def _rows(client: Client, charge: str, first: ChargeExplanation) -> Iterator[dic
         usage = client.perform(call).usage
 
 
+def _levels(client: Client, charge: str, first: ChargeExplanation) -> Iterator[dict[str, Any]]:
+    """What a gauge held, from when to when; nothing for other meters."""
+    levels = (first.usage or {}).get("levels")
+    while levels is not None:
+        yield from levels["held"]
+        if levels["next"] is None:
+            return
+        call = calls.rating.explain_charge(charge, levels_after=levels["next"])
+        levels = (client.perform(call).usage or {}).get("levels")
+
+
 def _events(client: Client, rows: list[dict[str, Any]], at: datetime) -> Iterator[dict[str, Any]]:
-    """The events behind the rows that cover `at`, once each."""
+    """The events behind the rows that cover `at`, and those that told the levels held then."""
     covering = [row for row in rows if _time(row["from"]) <= at < _time(row["to"])]
     if not covering:
         raise TollgateError(f"the charge has no usage at {at.isoformat()}")
@@ -68,7 +81,10 @@ def _time(value: str) -> datetime:
 
 
 def _print(
-    found: ChargeExplanation, rows: list[dict[str, Any]], events: list[dict[str, Any]]
+    found: ChargeExplanation,
+    rows: list[dict[str, Any]],
+    levels: list[dict[str, Any]],
+    events: list[dict[str, Any]],
 ) -> None:
     charge = found.charge
     tree = Tree(
@@ -82,6 +98,10 @@ def _print(
         usage = tree.add(
             escape(f"meter {_definition(meter)}: {found.usage['quantity']} {charge.unit}".rstrip())
         )
+        for level in levels[:HOURS_SHOWN]:
+            usage.add(escape(_held(level)))
+        if len(levels) > HOURS_SHOWN:
+            usage.add(f"and {len(levels) - HOURS_SHOWN:,} levels more (--json shows all)")
         for row in rows[:HOURS_SHOWN]:
             usage.add(
                 escape(
@@ -107,6 +127,16 @@ def _print(
         for event in events:
             behind.add(escape(f"{event['time']} {event['source']} {event['id']}: {event['value']}"))
     console.print(tree)
+
+
+def _held(level: dict[str, Any]) -> str:
+    """`disk=a: 100 from A to B, 345,600 s: 34,560,000 unit-seconds (reported at R, before)`"""
+    group = f"{text(level['group'])}: " if level["group"] else ""
+    seconds, product = Decimal(level["seconds"]), Decimal(level["unit_seconds"])
+    said = f"{group}{level['level']} from {level['from']} to {level['to']}, {seconds:,f} s"
+    said += f": {product:,f} unit-seconds"
+    before = level["reported_at"] != level["from"]
+    return f"{said} (reported before, at {level['reported_at']})" if before else said
 
 
 def _definition(meter: dict[str, Any]) -> str:

@@ -60,6 +60,11 @@ def group_key(group: dict[str, str]) -> str:
     return msgspec.json.encode(group, order="sorted").decode() if group else ""
 
 
+def group_of(key: str) -> dict[str, str]:
+    """The group whose `group_key` it is."""
+    return msgspec.json.decode(key, type=dict[str, str]) if key else {}
+
+
 def rollup_record(rollup: Rollup, partitions: int) -> tuple[int, Record]:
     """The partition (by tenant) and the record of a rollup.
 

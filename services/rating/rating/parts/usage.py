@@ -6,7 +6,7 @@ each part of a period is rated by itself, from its own usage.
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -34,6 +34,22 @@ class Levels:
     until: datetime | None
     slots: int
     groups: int
+
+
+@dataclass(frozen=True)
+class HeldLevel:
+    """A `level` of a gauge's `group`, `reported_at`, that held for [`start`, `end`) of a span."""
+
+    group: dict[str, str]
+    level: Decimal
+    reported_at: datetime
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> Decimal:
+        microseconds = (self.end - self.start) // timedelta(microseconds=1)
+        return Decimal(microseconds).scaleb(-6)
 
 
 @dataclass(frozen=True)
