@@ -148,10 +148,7 @@ def read_plan(body: Mapping[str, Any]) -> tuple[Plan, list[FieldError]]:
 def _read(body: Mapping[str, Any], fields: Fields) -> tuple[Plan, list[FieldError]]:
     """The plan in its main currency."""
     name = fields.text("name")
-    currency = fields.text("currency", max_length=3)
-    problem = currency_problem(currency) if currency else None
-    if problem:
-        fields.refuse("currency", problem, "unknown_currency")
+    currency = read_currency(fields)
     fields.raw("currencies")
     taken: set[str] = set()
     trial = fields.within("trial")
@@ -251,6 +248,21 @@ def _differing(plan: Plan, other: Plan) -> dict[str, Any]:
 def _below(path: str) -> str:
     """A path in a variant, behind its currency."""
     return f".{path}" if path else ""
+
+
+def read_currency(fields: Fields) -> str:
+    """The field `currency`; after an error an empty text."""
+    code = fields.raw("currency")
+    if code is None:
+        problem: str | None = "is missing; it must be an ISO 4217 code, such as EUR"
+    elif isinstance(code, str) and len(code) <= 3:
+        problem = currency_problem(code)
+    else:
+        problem = f"{repr(code)[:40]} is not an ISO 4217 currency"
+    if problem is None:
+        return str(code)
+    fields.refuse("currency", problem, "unknown_currency")
+    return ""
 
 
 def currency_problem(currency: str) -> str | None:

@@ -15,6 +15,8 @@ from rating.prices.model import PriceModel
 
 OF_THE_PLAN: Final = ("slug", "meter", "description")
 """Fields of a plan's price that say nothing about its amount."""
+OF_UNITS: Final = ("conversion", "included", "rollover", "minimum_quantity")
+"""Modifiers of the quantity."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,8 @@ def read_price(fields: Fields) -> Price:
     name = fields.raw("model")
     kind = MODELS.get(name) if isinstance(name, str) else None
     if kind is None:
-        fields.refuse(
-            "model",
-            f"{_shown(name)} is not a price model; known: {', '.join(MODELS)}",
-            "unknown_model",
-        )
+        said = "is missing" if name is None else f"{repr(name)[:60]} is not a price model"
+        fields.refuse("model", f"{said}; known: {', '.join(MODELS)}", "unknown_model")
         fields.forgive()
         return Price(Flat(Decimal(0)))
     model = kind.read(fields)
@@ -72,9 +71,18 @@ def read_price(fields: Fields) -> Price:
         maximum=fields.maybe_decimal("maximum"),
         minimum=fields.maybe_decimal("minimum"),
     )
-    if made.maximum is not None and made.minimum is not None and made.minimum > made.maximum:
-        fields.refuse("minimum", f"must not be above the maximum, {plain(made.maximum)}")
-    return _read_units(fields, made) if model.by_quantity else made
+    are_right = fields.is_right("maximum") and fields.is_right("minimum")
+    least, most = made.minimum, made.maximum
+    if are_right and least is not None and most is not None and least > most:
+        fields.refuse("minimum", f"must not be above the maximum, {plain(most)}")
+    if model.by_quantity:
+        return _read_units(fields, made)
+    for name in OF_UNITS:
+        if fields.raw(name) is not None:
+            fields.refuse(
+                name, f"changes a number of units; a price of model {model.name} has none"
+            )
+    return made
 
 
 def _read_units(fields: Fields, price: Price) -> Price:
@@ -109,7 +117,3 @@ def price_of(value: Mapping[str, Any]) -> Price:
     if fields.errors:
         raise ValueError(f"a stored price is invalid: {fields.errors}")
     return price
-
-
-def _shown(name: Any) -> str:
-    return repr(name)[:60] if name is not None else "nothing"

@@ -10,7 +10,7 @@ from common.events.rfc3339 import parse_time_ms
 from common.money import exponent, is_minor, plain, round_line
 from common.time_zones import time_zones
 from rating.exact import EXACT, Exact, over
-from rating.plan import currency_problem
+from rating.plan import read_currency
 from rating.price import Price, read_price
 from rating.prices.dynamic import Dynamic
 from rating.prices.fields import FieldError, Fields
@@ -38,20 +38,21 @@ class Event:
 def try_price(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
     """The answer to a body, or all that is wrong with it."""
     fields = Fields(body, "", [])
-    currency = fields.text("currency", max_length=3)
-    problem = currency_problem(currency) if currency else None
-    if problem:
-        fields.refuse("currency", problem, "unknown_currency")
+    currency = read_currency(fields)
     proration = _proration(fields)
     inner = fields.within("price")
     if inner is None:
         if fields.raw("price") is None:
             fields.refuse("price", "is missing: an object with a model")
         return {}, fields.errors
+    known = len(fields.errors)
     price = read_price(inner)
     inner.finish()
+    price_is_right = len(fields.errors) == known
     invoiced = _invoiced(fields, currency)
     usage = _usage(fields, price, proration)
+    if price_is_right:
+        _check_usage(fields, usage, price)
     fields.finish()
     if fields.errors:
         return {}, fields.errors
@@ -71,15 +72,13 @@ def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
     )
     given = fields.raw("quantity") is not None
     quantity = fields.quantity("quantity", default=Decimal(0))
-    usage = Usage(quantity, seen, _rolled_over(fields, price))
-    groups = _groups(fields, needs)
+    usage = Usage(quantity, seen, _rolled_over(fields))
+    groups = _groups(fields)
     if groups:
         with localcontext(EXACT):
             quantity = sum((units for _, units in groups), Decimal(0))
         return replace(usage, quantity=quantity, seen=replace(seen, groups=groups))
     events = _events(fields, needs)
-    if needs == "changes" and proration is None and (events or _per_month(price)):
-        fields.refuse("proration", "is missing: a level is held for a part of a period")
     if not events:
         return usage
     if needs == "events":
@@ -90,6 +89,18 @@ def _usage(fields: Fields, price: Price, proration: Proration | None) -> Usage:
         if given and not isinstance(price.model, Dynamic | GraduatedPercentage):
             return usage
         return replace(usage, quantity=sum((one.amount for one in events), Decimal(0)))
+
+
+def _check_usage(fields: Fields, usage: Usage, price: Price) -> None:
+    """Report what does not go with a price that is right by itself."""
+    needs = price.model.needs
+    if fields.raw("groups") not in (None, []) and needs != "group":
+        fields.refuse("groups", "is for a price of model matrix")
+    if usage.rolled_over > 0 and not price.rollover:
+        fields.refuse("rolled_over", "the price has no rollover")
+    of_a_period = fields.raw("events") not in (None, []) or _per_month(price)
+    if needs == "changes" and of_a_period and fields.raw("proration") is None:
+        fields.refuse("proration", "is missing: a level is held for a part of a period")
 
 
 def _events(fields: Fields, needs: str | None) -> Sequence[Event]:
@@ -107,12 +118,10 @@ def _events(fields: Fields, needs: str | None) -> Sequence[Event]:
     return events
 
 
-def _groups(fields: Fields, needs: str | None) -> tuple[tuple[Mapping[str, str], Decimal], ...]:
+def _groups(fields: Fields) -> tuple[tuple[Mapping[str, str], Decimal], ...]:
     """The usage by group, for a model that looks at groups; empty where a body does not say it."""
     if fields.raw("groups") in (None, []):
         return ()
-    if needs != "group":
-        fields.refuse("groups", "is for a price of model matrix")
     for name in ("quantity", "group", "events"):
         if fields.raw(name) not in (None, []):
             fields.refuse(name, "stands in groups: leave it out")
@@ -126,19 +135,18 @@ def _groups(fields: Fields, needs: str | None) -> tuple[tuple[Mapping[str, str],
 def _invoiced(fields: Fields, currency: str) -> Decimal:
     """What was billed before; no invoice bills a part of a minor unit."""
     money = fields.quantity("invoiced", default=Decimal(0))
-    if currency and currency_problem(currency) is None and not is_minor(money, currency):
+    is_known = fields.is_right("currency")
+    if is_known and fields.is_right("invoiced") and not is_minor(money, currency):
         places = exponent(currency)
         said = f"at most {places} decimals" if places else "no decimals"
         fields.refuse("invoiced", f"must be in whole minor units of {currency}: {said}")
     return money
 
 
-def _rolled_over(fields: Fields, price: Price) -> Decimal:
+def _rolled_over(fields: Fields) -> Decimal:
     units = fields.quantity("rolled_over", default=Decimal(0))
     if units < 0:
         fields.refuse("rolled_over", "must not be negative")
-    elif units and not price.rollover:
-        fields.refuse("rolled_over", "the price has no rollover")
     return units
 
 
@@ -170,10 +178,9 @@ def _proration(fields: Fields) -> Proration | None:
     zone = item.text("time_zone", default="UTC")
     granularity = item.choice("granularity", ("second", "day"), default="second")
     item.finish()
-    if zone not in time_zones():
+    if item.is_right("time_zone") and zone not in time_zones():
         item.refuse("time_zone", "is not a time zone of the IANA database")
-        return None
-    if any(at is None for at in times):
+    if not item.is_right("time_zone") or any(at is None for at in times):
         return None
     try:
         return Proration(*times, zone, granularity)  # type: ignore[arg-type, call-arg]
@@ -187,7 +194,7 @@ def _instant(fields: Fields, name: str) -> datetime | None:
     try:
         instant = _EPOCH + timedelta(milliseconds=parse_time_ms(value))
     except (ValueError, TypeError, OverflowError, AttributeError):
-        fields.refuse(name, 'must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
+        fields.refuse_value(name, value, 'must be an RFC 3339 time, such as "2026-11-01T00:00:00Z"')
         return None
     if instant.year not in _YEARS:
         fields.refuse(name, f"must lie in the years {_YEARS[0]} to {_YEARS[-1]}")

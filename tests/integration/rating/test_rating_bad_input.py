@@ -101,7 +101,7 @@ async def test_a_bad_tenant_is_refused(
         ({"prices": [per_unit("x", "1") | {"meter": 5}]}, "invalid_price", None),
         ({"prices": []}, "invalid_price", "body.prices"),
         ({"prices": "all"}, "invalid_price", "body.prices"),
-        ({"currency": "EURO"}, "invalid_price", "body.currency"),
+        ({"currency": "EURO"}, "unknown_currency", "body.currency"),
         ({"currency": "ZZZ"}, "unknown_currency", "body.currency"),
         ({"interval": "fortnight"}, "invalid_price", "body.interval"),
         ({"name": 5}, "invalid_price", "body.name"),

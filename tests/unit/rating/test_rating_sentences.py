@@ -67,8 +67,10 @@ TOO_LONG = "has more than 20 digits before the point or 18 after it"
         (
             {"model": "flat", "amount": "1", "discount": {"quantity": "1"}},
             [
-                ("price.discount", "must have exactly one of: percent, amount"),
-                ("price.discount.quantity", "is not a field here"),
+                (
+                    "price.discount.quantity",
+                    "takes units off, and this model has none: use percent or amount",
+                ),
             ],
         ),
         (

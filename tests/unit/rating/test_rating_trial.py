@@ -126,7 +126,7 @@ async def test_a_price_is_tried(
         ),
         ({"price": UNIT, "proration": {}}, "body.proration.service_from", "invalid_price"),
         ({"price": PERCENTAGE, "events": [{"amount": "-1"}]}, "body.events[0].amount", ""),
-        ({"price": UNIT, "currency": None}, "body.currency", "invalid_price"),
+        ({"price": UNIT, "currency": None}, "body.currency", "unknown_currency"),
         ({"price": UNIT, "currency": "usd"}, "body.currency", "unknown_currency"),
         ({"price": UNIT, "currency": "XAU"}, "body.currency", "unknown_currency"),
         ({"price": UNIT, "currency": "XXX"}, "body.currency", "unknown_currency"),

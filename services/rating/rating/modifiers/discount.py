@@ -39,8 +39,10 @@ def read_discount(fields: Fields, *, by_quantity: bool) -> Discount | None:
     if item is None:
         return None
     known = KINDS if by_quantity else KINDS[:2]
-    given = [name for name in known if item.raw(name) is not None]
-    if len(given) != 1:
+    given = [name for name in KINDS if item.raw(name) is not None]
+    if given == ["quantity"] and not by_quantity:
+        item.refuse("quantity", "takes units off, and this model has none: use percent or amount")
+    elif len(given) != 1:
         fields.refuse("discount", f"must have exactly one of: {', '.join(known)}")
     made = Discount(given[0], item.decimal(given[0])) if given else None
     if made is not None and made.kind == "percent" and made.value > 100:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from common.money import plain
 
+ANY_DECIMAL: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 DECIMAL: Final = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
 WHOLE: Final = re.compile(r"[0-9]{1,12}")
 USAGE_DIGITS: Final = 100
@@ -34,6 +35,7 @@ class Fields:
     def __init__(self, value: Mapping[str, Any], path: str, errors: list[FieldError]) -> None:
         self._value, self._path, self.errors = value, path, errors
         self._read: set[str] = set()
+        self._wrong: set[str] = set()
 
     def path(self, name: str) -> str:
         """The path of a field, as callers write it."""
@@ -41,7 +43,16 @@ class Fields:
 
     def refuse(self, name: str, message: str, code: str = "invalid_price") -> None:
         """Report the field `name`."""
+        self._wrong.add(name)
         self.errors.append(FieldError(self.path(name), message, code))
+
+    def refuse_value(self, name: str, value: Any, rule: str) -> None:
+        """Report a field that is missing, or whose value is not what the rule says it must be."""
+        self.refuse(name, f"is missing; it {rule}" if value is None else rule)
+
+    def is_right(self, name: str) -> bool:
+        """Whether the field was not reported: what follows from it is no second fault."""
+        return name not in self._wrong
 
     def raw(self, name: str) -> Any:
         """The value as it stands, None where it is missing."""
@@ -103,7 +114,7 @@ class Fields:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or value not in known:
-            self.refuse(name, f"must be one of: {', '.join(known)}")
+            self.refuse_value(name, value, f"must be one of: {', '.join(known)}")
             return known[0]
         return value
 
@@ -137,7 +148,7 @@ class Fields:
         if default is not None and value in (None, ""):
             return default
         if not isinstance(value, str) or not 0 < len(value) <= max_length:
-            self.refuse(name, f"must be a text of 1 to {max_length} characters")
+            self.refuse_value(name, value, f"must be a text of 1 to {max_length} characters")
             return ""
         return value
 
@@ -145,7 +156,7 @@ class Fields:
         """The elements of a required list of objects, each to be read and finished in turn."""
         value = self.raw(name)
         if not isinstance(value, list) or not 0 < len(value) <= max_items:
-            self.refuse(name, f"must be a list of 1 to {max_items} objects")
+            self.refuse_value(name, value, f"must be a list of 1 to {max_items} objects")
             return
         for index, item in enumerate(value):
             if isinstance(item, Mapping):
@@ -180,11 +191,14 @@ def _decimal_problem(
     if isinstance(value, bool) or not isinstance(value, str | int):
         return 'must be a decimal written as a text, for example "0.25"'
     text = str(value) if isinstance(value, str) or abs(value) < 10**120 else "9" * 121
+    too_long = f"has more than {integers} digits before the point or {decimals} after it"
     if not DECIMAL.fullmatch(text):
+        if ANY_DECIMAL.fullmatch(text):
+            return too_long
         return f'{text[:40]!r} is not a decimal: write digits with a point, for example "1.5"'
     digits = Decimal(text).as_tuple()
     significant = "".join(map(str, digits.digits)).rstrip("0")
     exponent = int(digits.exponent) + len(digits.digits) - len(significant)
     if significant and (len(significant.lstrip("0")) + exponent > integers or -exponent > decimals):
-        return f"has more than {integers} digits before the point or {decimals} after it"
+        return too_long
     return None

@@ -40,7 +40,8 @@ class Matrix:
     def read(cls, fields: Fields) -> Self:
         names = fields.raw("dimensions")
         if not _are_names(names):
-            fields.refuse("dimensions", f"must be a list of 1 to {MAX_DIMENSIONS} different names")
+            rule = f"must be a list of 1 to {MAX_DIMENSIONS} different names"
+            fields.refuse_value("dimensions", names, rule)
             names = []
         cells: dict[Values, Decimal] = {}
         for item in fields.objects("cells", max_items=MAX_CELLS):

@@ -49,7 +49,8 @@ class Percentage:
             max_per_event=fields.maybe_decimal("max_per_event"),
         )
         least, most = made.min_per_event, made.max_per_event
-        if least is not None and most is not None and least > most:
+        are_right = fields.is_right("min_per_event") and fields.is_right("max_per_event")
+        if least is not None and most is not None and least > most and are_right:
             fields.refuse("min_per_event", f"must not be above max_per_event, {plain(most)}")
         return made
 

@@ -47,18 +47,21 @@ def read_tiers(fields: Fields, amount: str = "unit_amount") -> tuple[Tier, ...]:
         )
         places.append(item)
         item.finish()
-    check_ends([tier.up_to for tier in tiers], places)
+    _check_ends([tier.up_to for tier in tiers], places)
     return tuple(tiers)
 
 
-def check_ends(ends: Sequence[Decimal | None], places: Sequence[Fields]) -> None:
+def _check_ends(ends: Sequence[Decimal | None], places: Sequence[Fields]) -> None:
     """Report ends of tiers that do not ascend to one open tier at the end."""
+    is_read = bool(places) and places[-1].is_right("up_to")
     for index, (before, end) in enumerate(pairwise(ends), start=1):
         if before is None:
             places[index - 1].refuse("up_to", "only the last tier may be open")
+        elif not places[index - 1].is_right("up_to") or not places[index].is_right("up_to"):
+            continue
         elif end is not None and end <= before:
             places[index].refuse(
                 "up_to", f"must be above {plain(before)}, where the tier before it ends"
             )
-    if ends and ends[-1] is not None:
+    if ends and ends[-1] is not None and is_read:
         places[-1].refuse("up_to", "the last tier must be open: null, so that all units cost")
