@@ -15,7 +15,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 class Platform:
-    """Answers by (method, path pattern); `slow` names get "unknown" so many times first."""
+    """Answers by (method, path pattern). `unknown_first` get "unknown" so many times first;
+    `meanwhile`: what happens just before a writing request is taken."""
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Any]] = {}
@@ -23,7 +24,9 @@ class Platform:
         self.keys: dict[str, dict[str, Any]] = {}
         self.fixed: dict[str, Answer] = {}
         self.unknown_first: dict[str, int] = {}
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self.revision = 0
+        self.published: list[dict[str, Any]] = []
         self.subscribed: dict[str, list[dict[str, Any]]] = {}
 
     def __call__(self, asked: Asked) -> Answer:
@@ -33,6 +36,8 @@ class Platform:
         if self.unknown_first.get(path, 0) > 0 and "dry_run" not in asked.query:
             self.unknown_first[path] -= 1
             return 422, {"code": "unknown_meter", "detail": "not yet"}
+        if path in self.meanwhile and "dry_run" not in asked.query:
+            self.meanwhile.pop(path)()
         if path == "GET /v1/catalog":
             plans = [self._plan(b) for at, b in sorted(self.stored.items()) if "/plans/" in at]
             told = {"revision": self.revision, "plans": plans, "subscribed": self.subscribed}
@@ -48,6 +53,12 @@ class Platform:
         if named and asked.method == "PUT":
             key = "key" if named[1] == "tenants" else "slug"
             body = {key: named[2], "version": 1, **asked.json()}
+            known = self.stored.get(asked.path)
+            if known is not None:
+                same = known == {**body, "version": known["version"]}
+                body["version"] = known["version"] + (not same)
+            if asked.query.get("in_force") not in (None, str(known["version"] if known else 0)):
+                return 409, {"code": "rule_changed", "detail": "look again"}
             if "dry_run" not in asked.query:
                 self.stored[asked.path] = body
             return 200, body
@@ -62,6 +73,8 @@ class Platform:
 
     def _publish(self, said: dict[str, Any], dry_run: bool) -> Answer:
         told = []
+        if not dry_run and said["revision"] not in (None, self.revision):
+            return 409, {"code": "catalog_changed", "detail": "look again"}
         for body in said["plans"]:
             known = self.stored.get(f"/v1/plans/{body['slug']}")
             before = self._plan(known) if known else None
@@ -81,6 +94,7 @@ class Platform:
             )
         if not dry_run:
             self.revision += any(one["change"] != "unchanged" for one in told)
+            self.published.append(said)
         return 200, {"revision": self.revision, "dry_run": dry_run, "plans": told}
 
     def _plan(self, stored: dict[str, Any]) -> dict[str, Any]:

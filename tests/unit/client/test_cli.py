@@ -62,6 +62,7 @@ def test_what_a_service_does_not_know_yet_is_tried_again(
     platform.unknown_first = {"PUT /v1/rules/daily": 2, "POST /v1/subscriptions": 1}
     run("apply", "-f", catalog)
     assert "/v1/rules/daily" in platform.stored
+    del platform.stored["/v1/rules/daily"]
     platform.unknown_first = {"PUT /v1/rules/daily": 10**6}
     _, _, err = run("apply", "-f", catalog, "--wait", "0.1", code=1)
     assert err == "error: 422 unknown_meter: not yet\n"

@@ -1,7 +1,9 @@
 """Bringing a reviewed catalog about: meters, then all plans in one transaction, then rules.
 
-Every part has been checked before the first is written. Each step may be repeated: a run that died
-leaves meters that are not priced yet, or plans without their rules, and the next run goes on.
+Every part has been checked before the first is written, and only what differs is written. Each
+step may be repeated: a run that died leaves meters that are not priced yet, or plans without their
+rules, and the next run goes on. Meters first, because a published plan must find them and cannot
+be taken back; rules last, because they may hold those who are on a new plan.
 """
 
 import time
@@ -11,7 +13,7 @@ from typing import Any, Final, TypeVar
 from tollgate import calls
 from tollgate.call import Call
 from tollgate.catalog.files import Catalog
-from tollgate.catalog.review import plans_body
+from tollgate.catalog.review import Review, plans_body
 from tollgate.client import Client
 from tollgate.errors import ProblemError
 
@@ -43,11 +45,13 @@ class Patience:
             time.sleep(PAUSE_SECONDS)
 
 
-def meters(perform: Callable[[Call[Any]], Any], catalog: Catalog) -> Iterator[Done]:
+def meters(perform: Callable[[Call[Any]], Any], catalog: Catalog, made: Review) -> Iterator[Done]:
     """Define the meters."""
     for item in catalog["meters"]:
-        perform(calls.aggregator.put_meter_body(item.name, item.body))
-        yield "meter", item.name, "applied"
+        change = made.change_of(item)
+        if change != "unchanged":
+            perform(calls.aggregator.put_meter_body(item.name, item.body))
+        yield "meter", item.name, change
 
 
 def plans(
@@ -56,18 +60,28 @@ def plans(
     *,
     revision: int | None = None,
     reason: str = "",
+    by: str = "",
 ) -> Iterator[Done]:
-    """Publish the plans, all in one revision."""
+    """Publish the plans, all in one revision, if the catalog is at `revision` (None: at any)."""
     if not catalog["plans"]:
         return
-    call = calls.rating.publish(plans_body(catalog["plans"]), revision=revision, reason=reason)
+    call = calls.rating.publish(
+        plans_body(catalog["plans"]), revision=revision, reason=reason, by=by
+    )
     for plan in perform(call)["plans"]:
         same = " (unchanged)" if plan["change"] == "unchanged" else ""
         yield "plan", plan["slug"], f"version {plan['version']}{same}"
 
 
-def rules(perform: Callable[[Call[Any]], Any], catalog: Catalog) -> Iterator[Done]:
-    """Put the rules."""
+def rules(
+    perform: Callable[[Call[Any]], Any], catalog: Catalog, made: Review, *, over_any: bool = False
+) -> Iterator[Done]:
+    """Put the rules, each over the version that was compared with, or over any."""
     for item in catalog["rules"]:
-        made = perform(calls.throttler.put_rule_body(item.name, item.body))
-        yield "rule", item.name, f"version {made['version']}"
+        seen = made.state.rule_versions.get(item.name, 0)
+        if made.change_of(item) == "unchanged":
+            yield "rule", item.name, f"version {seen} (unchanged)"
+            continue
+        in_force = None if over_any else seen
+        told = perform(calls.throttler.put_rule_body(item.name, item.body, in_force=in_force))
+        yield "rule", item.name, f"version {told['version']}"

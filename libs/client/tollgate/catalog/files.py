@@ -1,5 +1,6 @@
 """Catalogs in YAML: mappings of kinds to lists of bodies, in one file or in a folder of files."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from tollgate.catalog.yaml_loader import BadYaml, load
 from tollgate.errors import TollgateError
 
 KINDS: Final = ("meters", "plans", "tenants", "subscriptions", "rules")
@@ -29,22 +31,47 @@ class Item:
 
 
 def read_files(path: Path) -> Catalog:
-    """The catalog in a file, or in all `.yaml` and `.yml` files of a folder and its folders."""
+    """The catalog in a file, in standard input for `-`, or in all `.yaml` and `.yml` files of a
+    folder and its folders."""
+    if str(path) == "-":
+        return merge([read(_text(sys.stdin.buffer.read(), "standard input"))])
     if not path.is_dir():
-        return merge([read(path.read_text(encoding="utf-8"), str(path))])
-    found = sorted(one for one in path.rglob("*") if one.suffix in (".yaml", ".yml"))
+        return merge([read(_content(path), str(path))])
+    found = yaml_files(path)
     if not found:
         raise BadCatalog(f"{path}: no .yaml files")
-    return merge(read(one.read_text(encoding="utf-8"), str(one.relative_to(path))) for one in found)
+    return merge(read(_content(one), str(one.relative_to(path))) for one in found)
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """The files that a folder's catalog is read from."""
+    return sorted(
+        one for one in folder.rglob("*") if one.suffix in (".yaml", ".yml") and one.is_file()
+    )
+
+
+def _content(path: Path) -> str:
+    try:
+        return _text(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadCatalog(f"{path}: {error.strerror or error}") from None
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadCatalog(f"{where}: line {line}: is not UTF-8") from None
 
 
 def read(text: str, where: str = "") -> Catalog:
     """The catalog in a YAML document."""
     at = f"{where}: " if where else ""
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadCatalog(f"{at}not YAML: {error}") from None
+        found = load(text)
+    except BadYaml as error:
+        raise BadCatalog(f"{at}{error}") from None
     if not isinstance(found, dict):
         raise BadCatalog(f"{at}a catalog is a mapping with some of {', '.join(KINDS)}")
     unknown = sorted(set(map(str, found)) - set(KINDS))
@@ -114,16 +141,29 @@ def write(catalog: Mapping[str, list[dict[str, Any]]]) -> str:
     return yaml.safe_dump(said, allow_unicode=True, sort_keys=False, width=100) if said else ""
 
 
-def write_folder(catalog: Mapping[str, list[dict[str, Any]]], folder: Path) -> list[Path]:
-    """A catalog as a folder: `meters.yaml`, and a file for each plan and rule."""
+def write_folder(
+    catalog: Mapping[str, list[dict[str, Any]]], folder: Path, *, replace: bool = False
+) -> list[Path]:
+    """A catalog as a folder: `meters.yaml`, and a file for each plan and rule. Other files of a
+    catalog in the folder would be read with them: with `replace` they are removed, otherwise
+    `BadCatalog` is raised before anything is written."""
     texts = {Path("meters.yaml"): write({"meters": catalog.get("meters", [])})}
     for kind in ("plans", "rules"):
         for body in catalog.get(kind, []):
             texts[Path(kind, f"{body['slug']}.yaml")] = write({kind: [body]})
-    made = []
-    for path, text in texts.items():
-        if text:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
-            made.append(folder / path)
-    return made
+    files = {folder / path: text for path, text in texts.items() if text}
+    try:
+        others = [path for path in yaml_files(folder) if path not in files]
+        if others and not replace:
+            named = ", ".join(str(path) for path in others[:5]) + (", ..." if others[5:] else "")
+            raise BadCatalog(
+                f"{named}: not of this export, and would be read with it: --replace removes"
+            )
+        for path in others:
+            path.unlink()
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadCatalog(f"{error.filename or folder}: {error.strerror or error}") from None
+    return list(files)

@@ -1,15 +1,18 @@
 """What a catalog would change, and whether all of it can be: every service is asked first."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
-from typing import Any
+from typing import Any, Final
 
 from tollgate import calls
 from tollgate.catalog.files import Catalog, Item, write
 from tollgate.catalog.state import State, canonical
 from tollgate.client import Client
 from tollgate.errors import ProblemError
+
+_OF_A_PLAN: Final = re.compile(r"body\.plans[\[.]([0-9]+)\]?")
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Review:
-    """`problems`: (where, what) that keep all of it from being. `revision`: of the catalog that
-    it was compared with. `only_there`: what the services hold beside."""
+    """`state`: what it was compared with. `problems`: (where, what) that keep all of it from
+    being. `only_there`: what the services hold beside."""
 
-    revision: int
+    state: State
     changes: list[Change] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     only_there: list[tuple[str, str]] = field(default_factory=list)
@@ -51,10 +54,15 @@ class Review:
     def differing(self) -> list[Change]:
         return [one for one in self.changes if one.change != "unchanged"]
 
+    def change_of(self, item: Item) -> str:
+        """created, changed or unchanged."""
+        kind, name = item.kind, item.name
+        return next(one.change for one in self.changes if (one.kind, one.name) == (kind, name))
+
 
 def review(client: Client, catalog: Catalog, state: State) -> Review:
     """Compare, and ask each service whether it would take its part. Nothing is changed."""
-    made = Review(state.revision)
+    made = Review(state)
     told_meters: dict[str, Any] = {
         item.name: str(item.body.get("unit") or "") for item in catalog["meters"]
     }
@@ -122,7 +130,8 @@ class _noting:
 def _plans(
     client: Client, items: list[Item], meters: Mapping[str, Any], made: Review
 ) -> Iterator[Change]:
-    """All plans in one question: what is wrong with any of them is told at once."""
+    """All plans in one question, so that what is wrong with any of them is told at once; then, in
+    another, those with which nothing is."""
     if not items:
         return
     call = calls.rating.publish(plans_body(items), meters=meters, dry_run=True)
@@ -131,8 +140,13 @@ def _plans(
     except ProblemError as error:
         if error.status >= 500 or not error.errors:
             raise
-        for one in error.errors:
-            made.problems.append((_place(str(one.get("path", "")), items), str(one["message"])))
+        paths = [str(one.get("path", "")) for one in error.errors]
+        for path, one in zip(paths, error.errors, strict=True):
+            made.problems.append((_place(path, items), str(one["message"])))
+        faulty = [int(named[1]) if (named := _OF_A_PLAN.match(path)) else None for path in paths]
+        good = [item for number, item in enumerate(items) if number not in faulty]
+        if None not in faulty:
+            yield from _plans(client, good, meters, made)
         return
     for plan in told["plans"]:
         yield Change(
@@ -147,10 +161,10 @@ def _plans(
 
 def _place(path: str, items: list[Item]) -> str:
     """`body.plans[2].prices[0]` as the file knows it."""
-    number, bracket, rest = path.removeprefix("body.plans[").partition("]")
-    if not bracket or not number.isdigit() or int(number) >= len(items):
+    named = _OF_A_PLAN.match(path)
+    if named is None or int(named[1]) >= len(items):
         return path
-    return items[int(number)].where + rest
+    return items[int(named[1])].where + path[named.end() :]
 
 
 def _change(

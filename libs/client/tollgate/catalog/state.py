@@ -1,7 +1,9 @@
 """What the services hold: meters, plans and rules in canonical form."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from tollgate import calls
@@ -21,18 +23,32 @@ _RULE: Final = (
 )
 _OF_THE_SERVICE: Final = ("version", "revision", "updated_at", "created_at")
 """What a service says beside the body."""
+DIGITS: Final = 12
+"""Of a state's digest: 48 bits, against mistakes and not against malice."""
 
 
 @dataclass(frozen=True)
 class State:
-    """By kind and name. `revision`: of rating's catalog. `subscribed`: who is on which version of
-    a plan, as rating says it."""
+    """By kind and name. `plans_revision`: of rating's catalog. `rule_versions`: in force, by slug.
+    `subscribed`: who is on which version of a plan, as rating says it."""
 
-    revision: int
+    plans_revision: int
     meters: Mapping[str, dict[str, Any]]
     plans: Mapping[str, dict[str, Any]]
     rules: Mapping[str, dict[str, Any]]
+    rule_versions: Mapping[str, int]
     subscribed: Mapping[str, list[dict[str, Any]]]
+
+    @property
+    def revision(self) -> str:
+        """`41-9f2c81d07a3b`: the revision of the plans, then a digest of everything: meters and
+        rules have no revision of their own. Equal revisions are equal catalogs."""
+        content = json.dumps(self.catalog(), sort_keys=True, separators=(",", ":"))
+        return f"{self.plans_revision}-{sha256(content.encode()).hexdigest()[:DIGITS]}"
+
+    def is_at(self, revision: str) -> bool:
+        """Whether it is at a revision, of which the number alone says something of plans only."""
+        return revision in (self.revision, str(self.plans_revision))
 
     def catalog(self) -> dict[str, list[dict[str, Any]]]:
         """As a catalog, each kind by name."""
@@ -49,17 +65,16 @@ class State:
 def look(client: Client) -> State:
     """What there is now."""
     told = client.perform(calls.rating.catalog())
+    rules = list(client.each(calls.throttler.rule_bodies()))
     return State(
-        revision=told["revision"],
+        plans_revision=told["revision"],
         meters={
             one["slug"]: canonical("meters", one)
             for one in client.each(calls.aggregator.meter_bodies())
         },
         plans={one["slug"]: one for one in told["plans"]},
-        rules={
-            one["slug"]: canonical("rules", one)
-            for one in client.each(calls.throttler.rule_bodies())
-        },
+        rules={one["slug"]: canonical("rules", one) for one in rules},
+        rule_versions={one["slug"]: one["version"] for one in rules},
         subscribed=told["subscribed"],
     )
 

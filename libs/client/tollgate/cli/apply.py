@@ -5,7 +5,6 @@ the first is written. Services learn from each other by topics, so for a moment 
 what another has just taken: such an answer is tried again.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,11 +19,11 @@ import typer
 from common.periods import slot_of
 from tollgate import calls
 from tollgate.catalog import bring
-from tollgate.catalog.files import Catalog, merge, read, read_files
+from tollgate.catalog.files import Catalog, read_files
 from tollgate.catalog.review import review
 from tollgate.catalog.state import look
 from tollgate.cli.output import Json, print_json, print_table
-from tollgate.cli.plan import require_possible
+from tollgate.cli.plan import By, require_possible, user
 from tollgate.client import Client
 from tollgate.errors import NotFound
 
@@ -32,30 +31,34 @@ from tollgate.errors import NotFound
 def apply(
     file: Annotated[Path, typer.Option("-f", "--file", help="A file, a folder, or - for stdin.")],
     wait: Annotated[float, typer.Option(help="Seconds to wait for services to learn.")] = 30,
+    by: By = "",
     as_json: Json = False,
 ) -> None:
     """Define meters, plans, tenants, subscriptions and rules. Twice is once."""
-    catalog = merge([read(sys.stdin.read())]) if str(file) == "-" else read_files(file)
+    catalog = read_files(file)
     with Client() as client:
-        done = list(bring_about(client, catalog, wait))
+        done = list(bring_about(client, catalog, wait, by=by))
     if as_json:
         print_json({"items": [{"kind": a, "name": b, "result": c} for a, b, c in done]})
     else:
         print_table("applied", ["kind", "name", "result"], done)
 
 
-def bring_about(client: Client, catalog: Catalog, wait_seconds: float) -> Iterator[bring.Done]:
+def bring_about(
+    client: Client, catalog: Catalog, wait_seconds: float, *, by: str = ""
+) -> Iterator[bring.Done]:
     """Apply everything; yields (kind, name, what happened)."""
     patience = bring.Patience(client, wait_seconds)
-    require_possible(patience.retry(lambda: review(client, catalog, look(client))))
-    yield from bring.meters(patience.perform, catalog)
-    yield from bring.plans(patience.perform, catalog)
+    made = patience.retry(lambda: review(client, catalog, look(client)))
+    require_possible(made)
+    yield from bring.meters(patience.perform, catalog, made)
+    yield from bring.plans(patience.perform, catalog, by=by or user())
     for item in catalog["tenants"]:
         patience.perform(calls.rating.put_tenant(item.name, item.body))
         yield "tenant", item.name, "applied"
     for item in catalog["subscriptions"]:
         yield "subscription", item.name, _subscribe(client, item.body, patience)
-    yield from bring.rules(patience.perform, catalog)
+    yield from bring.rules(patience.perform, catalog, made, over_any=True)
 
 
 def _subscribe(client: Client, wanted: Mapping[str, Any], patience: bring.Patience) -> str:

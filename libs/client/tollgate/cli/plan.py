@@ -1,7 +1,10 @@
 """`tollgate plan`: the catalog as code. What would change and whom it concerns, all of it or
 nothing, and the catalog as files."""
 
+import getpass
+import re
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +12,9 @@ import typer
 
 from tollgate import calls
 from tollgate.catalog import bring
-from tollgate.catalog.files import BadCatalog, Catalog, merge, read, read_files, write, write_folder
+from tollgate.catalog.files import BadCatalog, Catalog, read_files, write, write_folder
 from tollgate.catalog.review import Review, review
-from tollgate.catalog.state import look
+from tollgate.catalog.state import State, look
 from tollgate.cli.output import Json, console, print_error, print_json, print_table
 from tollgate.client import Client
 from tollgate.errors import TollgateError
@@ -20,10 +23,22 @@ cli = typer.Typer(help="The catalog as code: meters, plans and rules.", no_args_
 From = Annotated[
     Path, typer.Option("-f", "--file", help="A file, a folder of files, or - for standard input.")
 ]
+By = Annotated[
+    str,
+    typer.Option(
+        envvar="TOLLGATE_BY",
+        help="Who publishes, kept with the revision; your user name on this machine if left out.",
+    ),
+]
+REVISION = re.compile(r"[0-9]+(-[0-9a-f]+)?")
 
 
 class NotApplicable(TollgateError):
     """The catalog as it is cannot be brought about; nothing was changed."""
+
+
+class CatalogChanged(TollgateError):
+    """The catalog is not what was reviewed; nothing was changed."""
 
 
 @cli.command()
@@ -43,25 +58,43 @@ def diff(file: From, as_json: Json = False) -> None:
 def apply(
     file: From,
     revision: Annotated[
-        int | None, typer.Option(help="Only if the catalog is still at this revision.")
+        str | None,
+        typer.Option(help="Only if the catalog is still as `diff` saw it: the revision it named."),
     ] = None,
+    by: By = "",
     reason: Annotated[str, typer.Option(help="Kept with the revision.")] = "",
     wait: Annotated[float, typer.Option(help="Seconds to wait for services to learn.")] = 30,
     as_json: Json = False,
 ) -> None:
     """Bring the catalog about: all of it, or nothing. Everything is checked first; plans are
     published together in one revision. Twice is once."""
+    if revision is not None and not REVISION.fullmatch(revision):
+        raise BadCatalog(
+            f"{revision!r} is not a revision, such as 41-9f2c81d07a3b; `diff` tells it"
+        )
     catalog = load(file)
+    done: list[bring.Done] = []
     with Client() as client:
         made = review(client, catalog, look(client))
         require_possible(made)
+        if made.differing:
+            require_unchanged(made.state, revision)
+            require_unchanged(look(client), made.state.revision)
         perform = bring.Patience(client, wait).perform
-        expected = made.revision if revision is None else revision
-        done = [
-            *bring.meters(perform, catalog),
-            *bring.plans(perform, catalog, revision=expected, reason=reason),
-            *bring.rules(perform, catalog),
-        ]
+        at = made.state.plans_revision
+        steps = chain(
+            bring.meters(perform, catalog, made),
+            bring.plans(perform, catalog, revision=at, reason=reason, by=by or user()),
+            bring.rules(perform, catalog, made),
+        )
+        try:
+            for step in steps:
+                done.append(step)
+        except TollgateError:
+            for kind, name, result in done:
+                if "unchanged" not in result:
+                    print_error(f"  done before it failed: {kind} {name}: {result}")
+            raise
     if as_json:
         print_json({"items": [{"kind": a, "name": b, "result": c} for a, b, c in done]})
     else:
@@ -73,14 +106,20 @@ def export(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A folder; standard output without it.")
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Remove what other .yaml files the folder holds."),
+    ] = False,
 ) -> None:
     """The catalog as files. Applied, and exported again, they are the same bytes."""
     with Client() as client:
         catalog = look(client).catalog()
+    if not any(catalog.values()):
+        print_error("the catalog is empty: there is nothing to export")
     if output is None:
         sys.stdout.write(write(catalog))
         return
-    for path in write_folder(catalog, output):
+    for path in write_folder(catalog, output, replace=replace):
         console.print(str(path))
 
 
@@ -93,7 +132,7 @@ def schema() -> None:
 
 def load(file: Path) -> Catalog:
     """The catalog in a file or folder; tenants and subscriptions do not belong to it."""
-    catalog = merge([read(sys.stdin.read())]) if str(file) == "-" else read_files(file)
+    catalog = read_files(file)
     for kind in ("tenants", "subscriptions"):
         if catalog[kind]:
             where = catalog[kind][0].where
@@ -106,7 +145,25 @@ def require_possible(made: Review) -> None:
     if made.problems:
         for where, what in made.problems:
             print_error(f"  {where}: {what}")
-        raise NotApplicable(f"{len(made.problems)} problems; nothing was changed")
+        found = len(made.problems)
+        raise NotApplicable(f"{found} problem{'s' if found > 1 else ''}; nothing was changed")
+
+
+def require_unchanged(state: State, revision: str | None) -> None:
+    """Raise `CatalogChanged` where the catalog is not at `revision` (None: any)."""
+    if revision is not None and not state.is_at(revision):
+        raise CatalogChanged(
+            f"catalog_changed: the catalog is at {state.revision}, not at {revision}; nothing was"
+            " changed"
+        )
+
+
+def user() -> str:
+    """Who runs the command, as the machine knows them; empty where it does not."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def _show(made: Review) -> None:
@@ -117,15 +174,15 @@ def _show(made: Review) -> None:
             console.print(f"  {sentence}", highlight=False)
     same = len(made.changes) - len(made.differing)
     console.print(
-        f"revision {made.revision}: {len(made.differing)} would change, {same} stay as they are,"
-        f" {len(made.only_there)} are not in these files",
+        f"revision {made.state.revision}: {len(made.differing)} would change,"
+        f" {same} stay as they are, {len(made.only_there)} are not in these files",
         highlight=False,
     )
 
 
 def _document(made: Review) -> dict[str, Any]:
     return {
-        "revision": made.revision,
+        "revision": made.state.revision,
         "changes": [
             {
                 "kind": one.kind[:-1],
