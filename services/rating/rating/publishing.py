@@ -1,5 +1,6 @@
 """Plans are published together: all or none, in one transaction and one revision."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from rating.plan import Plan, read_plan
 from rating.store import catalog, plans
 from rating.store.plans import PlanRow
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,22 @@ async def publish(
         revision += 1
         await catalog.record(tx, revision, versions, actor=actor, reason=reason)
     return revision, made
+
+
+def log_published(revision: int, made: Sequence[Published], actor: str, reason: str) -> None:
+    """Once it is committed, where anything has changed."""
+    versions = [
+        f"{one.wanted.slug} {one.after.version}" for one in made if one.is_new and one.after
+    ]
+    if versions:
+        said = f" ({reason})" if reason else ""
+        log.info(
+            "catalog revision %d by %s%s: %s",
+            revision,
+            actor or "an unnamed caller",
+            said,
+            ", ".join(versions),
+        )
 
 
 async def foresee(connection: Any, wanted: Sequence[Wanted]) -> tuple[int, list[Published]]:

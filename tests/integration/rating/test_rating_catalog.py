@@ -1,6 +1,7 @@
 """The catalog as a whole: all plans in one revision, or none of them."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,20 @@ async def test_plans_are_published_together_in_one_revision(client: httpx.AsyncC
         (3, {"a": 2}, "", ""),
         (2, {"b": 2}, "", ""),
         (1, {"a": 1, "b": 1}, "launch", "mira"),
+    ]
+
+
+async def test_each_revision_is_logged_once(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "rating"):
+        for dry_run in (True, False, False):
+            body = {"plans": [named("a"), named("b")], "reason": "launch", "by": "mira"}
+            await client.post("/v1/catalog", params={"dry_run": dry_run}, json=body)
+        await put(client, "/v1/plans/a", PLAN | {"name": "Other"})
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("rating")] == [
+        "catalog revision 1 by mira (launch): a 1, b 1",
+        "catalog revision 2 by an unnamed caller: a 2",
     ]
 
 

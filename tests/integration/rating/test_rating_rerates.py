@@ -1,6 +1,7 @@
 """POST /v1/rerates: a price was wrong in October; what putting it right changes is seen first."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -95,7 +96,9 @@ async def client(world: World) -> httpx.AsyncClient:
     return client
 
 
-async def test_previewed_approved_applied_once(client: httpx.AsyncClient) -> None:
+async def test_previewed_approved_applied_once(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     made = await preview(client)
     assert made["state"] == "preview"
     assert made["summary"]["totals"] == {
@@ -110,8 +113,13 @@ async def test_previewed_approved_applied_once(client: httpx.AsyncClient) -> Non
     ]
     assert len(await history(client, "acme")) == 1
 
-    answers = await asyncio.gather(*(approve(client, made["id"]) for _ in range(3)))
+    with caplog.at_level(logging.INFO, "rating.routes"):
+        answers = await asyncio.gather(*(approve(client, made["id"]) for _ in range(3)))
 
+    assert [one.getMessage() for one in caplog.records if one.name == "rating.routes.rerates"] == [
+        f"re-rating {made['id']} of ann applied by bob: 2 charges of 2 tenants change "
+        "(the price was mistyped)"
+    ]
     assert [answer.status_code for answer in answers] == [200] * 3
     assert {(a.json()["state"], a.json()["decided_by"]) for a in answers} == {("applied", "bob")}
     facts = await history(client, "acme")

@@ -1,5 +1,6 @@
 """POST /v1/simulations: a draft over a past month, without touching anything."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,9 +52,16 @@ async def client(world: World) -> httpx.AsyncClient:
     return client
 
 
-async def test_who_would_have_paid_what(client: httpx.AsyncClient) -> None:
-    found = await simulated(client, draft(per_unit("requests", "0.03")))
+async def test_who_would_have_paid_what(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "rating.routes"):
+        found = await simulated(client, draft(per_unit("requests", "0.03")))
 
+    assert [one.getMessage() for one in caplog.records if one.name.endswith("simulations")] == [
+        "simulation of a draft of standard, 2026-10-01T00:00:00+00:00 to "
+        "2026-11-01T00:00:00+00:00: 2 tenants, 0 subscriptions left out"
+    ]
     assert [(one["tenant"], one["now"], one["then"]) for one in found["tenants"]] == [
         ("acme", "20", "30"),
         ("brill", "10.1", "0.3"),

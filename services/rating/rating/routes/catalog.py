@@ -20,7 +20,7 @@ from rating.meter_fit import meter_faults, named_meters
 from rating.plan import read_plan
 from rating.plan_schema import PLAN_SCHEMA
 from rating.prices.fields import FieldError
-from rating.publishing import RevisionChanged, Wanted, foresee, publish
+from rating.publishing import RevisionChanged, Wanted, foresee, log_published, publish
 from rating.routes.plans import find_meters
 from rating.store import catalog, plans
 
@@ -61,6 +61,8 @@ async def post_catalog(body: CatalogIn, request: Request, dry_run: DryRun = Fals
             except RevisionChanged as changed:
                 raise ApiError(CATALOG_CHANGED, str(changed)) from None
         subscribed = await catalog.subscribed(connection, state.clock())
+    if not dry_run:
+        log_published(revision, made, body.by, body.reason)
     return PublishedOut.of(revision, dry_run, made, subscribed)
 
 

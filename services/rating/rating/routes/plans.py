@@ -13,7 +13,7 @@ from rating.errors import UNKNOWN_PLAN, refuse
 from rating.meter_fit import meter_faults, named_meters
 from rating.plan import Plan, read_plan
 from rating.prices.fields import FieldError
-from rating.publishing import Wanted, publish, says_the_same
+from rating.publishing import Wanted, log_published, publish, says_the_same
 from rating.schemas import SLUG, PlanList, PlanOut
 from rating.store import plans
 
@@ -53,7 +53,8 @@ async def put_plan(
     if dry_run:
         return PlanOut.said(slug, newest.version + 1 if newest is not None else 1, body)
     async with pool.acquire() as connection, connection.transaction():
-        _, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
+        revision, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
+    log_published(revision, [made], "", "")
     assert made.after is not None
     return PlanOut.of(made.after)
 

@@ -1,5 +1,6 @@
 """Re-ratings: previewed, approved, applied once."""
 
+import logging
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ from rating.store import SCHEMA, plans, rerates, tenants
 from rating.store.rerates import Line, Rerate
 from rating.subscription import Refused, effective_span
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["re-ratings"])
 Id = Annotated[str, Path(min_length=1, max_length=100)]
 By = Annotated[str, Field(min_length=1, max_length=200)]
@@ -212,7 +214,18 @@ async def approve_rerate(id: Id, body: DecisionIn, request: Request) -> RerateOu
         for batch in found:
             await bring_about(connection, batch.facts)
         await rerates.decide(connection, id, "applied", now, body.by)
-        return RerateOut.of(await _found(connection, id))
+        applied = await _found(connection, id)
+    lines = _lines(found)
+    log.info(
+        "re-rating %s of %s applied by %s: %d charges of %d tenants change (%s)",
+        id,
+        applied.created_by,
+        body.by,
+        len(lines),
+        len({line.after.tenant for line in lines}),
+        applied.reason,
+    )
+    return RerateOut.of(applied)
 
 
 @router.post("/v1/rerates/{id}/discard", dependencies=[scope("catalog:write")])

@@ -1,6 +1,7 @@
 """Try a draft plan on a past period: who would have paid what."""
 
 import asyncio
+import logging
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from rating.store import plans
 from rating.store.plans import PlanRow
 from rating.subscription import Refused, effective_span
 
+log = logging.getLogger(__name__)
 router = APIRouter(tags=["plans"])
 MAX_TENANTS = 100_000
 _ONE_AT_A_TIME = asyncio.Lock()
@@ -108,7 +110,16 @@ async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         outcomes, skipped = await simulate(connection, state.plans, asked, now)
-    return _answer(body, asked, by_tenant(outcomes), skipped)
+    answer = _answer(body, asked, by_tenant(outcomes), skipped)
+    log.info(
+        "simulation of a draft of %s, %s to %s: %d tenants, %d subscriptions left out",
+        body.replaces,
+        start.isoformat(),
+        end.isoformat(),
+        len(answer.tenants),
+        len(skipped),
+    )
+    return answer
 
 
 def _answer(
