@@ -1,11 +1,13 @@
 """How values read on paper: amounts, quantities, dates and periods. Pure, English, no locale."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from common.money import exponent, plain
+from common.money import WIDE, exponent, plain
 
+SHORT_DECIMALS: Final = 6
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -26,6 +28,21 @@ def quantity(value: Decimal) -> str:
     """All digits of a quantity, thousands apart."""
     whole, _, decimals = plain(abs(value)).partition(".")
     return _signed(f"{int(whole):,}" + (f".{decimals}" if decimals else ""), value < 0)
+
+
+def short_quantity(value: Decimal) -> str:
+    """A quantity with up to six decimals, and one that has more to four (or four digits, where it
+    begins later): ≈ 1.5503."""
+    if is_short(value):
+        return quantity(value)
+    places = max(4, 3 - value.adjusted())
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP, context=WIDE)
+    return f"≈ {quantity(rounded)}"
+
+
+def is_short(value: Decimal) -> bool:
+    """Whether `short_quantity` has all digits."""
+    return len(plain(value).partition(".")[2]) <= SHORT_DECIMALS
 
 
 def zone(name: str) -> tzinfo:

@@ -159,23 +159,41 @@ def _heading(line: Line) -> tuple[bool, str, str, int, datetime, datetime]:
 
 
 def _row(line: Line, currency: str, says_taxes: bool) -> dict[str, Any]:
-    details = [_detail(detail, currency) for detail in line.details]
+    counts = line.kind != "fee"
+    unit = (line.unit or line.meter or "") if counts else ""
+    return {
+        "description": line.description,
+        "quantity": display.short_quantity(line.quantity) if counts else "",
+        "unit": unit,
+        "amount": display.amount(line.amount, currency),
+        "details": list(_details(line, unit, currency, says_taxes)),
+    }
+
+
+def _details(line: Line, unit: str, currency: str, says_taxes: bool) -> Iterable[dict[str, str]]:
+    """What stands in grey under a line; nothing where there is nothing to explain."""
+    if not line.quantity and not line.amount:
+        return
+    if line.kind != "fee" and not display.is_short(line.quantity):
+        full = f"{display.quantity(line.quantity)} {unit}".rstrip()
+        yield {"text": f"quantity in full: {full}", "amount": ""}
     if line.adjusts is not None:
         before = display.amount(line.adjusts.amount, currency)
         invoiced = f"invoiced so far: {display.quantity(line.adjusts.quantity)} for {before}"
-        details.insert(0, {"text": invoiced, "amount": ""})
-    elif len(details) == 1 and line.kind == "fee":
-        details = []  # a fee's one step repeats the line
+        yield {"text": invoiced, "amount": ""}
+    if not _repeats(line):
+        yield from (_detail(detail, currency) for detail in line.details)
     if says_taxes:
         text = ", ".join(_tax(tax) for tax in line.taxes) or "no tax"
-        details.append({"text": text, "amount": ""})
-    return {
-        "description": line.description,
-        "quantity": "" if line.kind == "fee" else display.quantity(line.quantity),
-        "unit": "" if line.kind == "fee" else (line.unit or line.meter or ""),
-        "amount": display.amount(line.amount, currency),
-        "details": details,
-    }
+        yield {"text": text, "amount": ""}
+
+
+def _repeats(line: Line) -> bool:
+    """Whether the steps say nothing that the line does not say: the one of a whole fee, and those
+    to an amount that was invoiced already."""
+    if line.kind == "adjustment":
+        return not line.amount
+    return line.kind == "fee" and len(line.details) == 1 and line.details[0].quantity in (None, 1)
 
 
 def _tax(tax: Tax | TaxTotal) -> str:
@@ -184,9 +202,10 @@ def _tax(tax: Tax | TaxTotal) -> str:
 
 def _detail(detail: ChargeLine, currency: str) -> dict[str, str]:
     text = detail.description or detail.kind
-    if detail.quantity is not None and detail.unit_amount is not None:
+    # What costs something is told as a product, unless the description does so already.
+    if detail.quantity is not None and detail.unit_amount and "×" not in text:
         at = display.exact(detail.unit_amount, currency)
-        text = f"{text}: {display.quantity(detail.quantity)} × {at}"
+        text = f"{text}: {display.short_quantity(detail.quantity)} × {at}"
     return {"text": text, "amount": display.exact(detail.amount, currency)}
 
 

@@ -48,6 +48,22 @@ def test_quantities_lose_nothing() -> None:
     assert display.quantity(Decimal("-3")) == "−3"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1.550335570469798657", "≈ 1.5503"),
+        ("-1234.99996789", "≈ −1,235"),
+        ("0.000000012345678", "≈ 0.00000001235"),
+        ("123.456789", "123.456789"),
+        ("28080", "28,080"),
+        ("1.500000000000000000", "1.5"),
+    ],
+)
+def test_quantities_of_many_decimals_are_shortened(value: str, text: str) -> None:
+    assert display.short_quantity(Decimal(value)) == text
+    assert display.is_short(Decimal(value)) == (not text.startswith("≈"))
+
+
 def test_whole_days_are_named_by_the_first_and_the_last() -> None:
     assert display.period(OCTOBER, NOVEMBER, BERLIN) == "1 Oct 2026 – 31 Oct 2026"
     assert display.period(NOVEMBER, DECEMBER, BERLIN) == "1 Nov 2026 – 30 Nov 2026"

@@ -102,6 +102,106 @@ def test_everything_that_matters_stands_on_it(text_of: Any) -> None:
     assert "INTERIM" not in text
 
 
+def step(description: str, amount: str, quantity: str, at: str, kind: str = "unit") -> ChargeLine:
+    return ChargeLine(
+        kind=kind,
+        description=description,
+        quantity=Decimal(quantity),
+        unit_amount=Decimal(at),
+        amount=Decimal(amount),
+    )
+
+
+def rows(*charges: Charge, before: Invoiced | None = None) -> list[tuple[str, ...]]:
+    """What stands in the table: (description, quantity, unit, amount), and for each grey row below
+    (text, amount)."""
+    invoiced = {} if before is None else {one.id: before for one in charges}
+    made = draft(charges, invoiced, tenant=ACME, seller=SELLER, currency="EUR")
+    found: list[tuple[str, ...]] = []
+    for group in pdf.picture(made, hash="", state="interim", as_of=None)["groups"]:
+        for line in group["lines"]:
+            found.append(
+                tuple(line[name] for name in ("description", "quantity", "unit", "amount"))
+            )
+            found += [(detail["text"], detail["amount"]) for detail in line["details"]]
+    return found
+
+
+def test_a_step_says_once_how_it_comes_about() -> None:
+    steps = [
+        step("5 × 12", "60", "5", "12"),
+        step("default: 2 × 0.001", "0.002", "2", "0.001"),
+        step("3 of 3 included units", "0", "3", "0", "included"),
+        step("first 100", "20", "100", "0.2"),
+    ]
+    assert rows(charge(amount="80.002", lines=steps))[1:] == [
+        ("5 × 12", "60.00"),
+        ("default: 2 × 0.001", "0.002"),
+        ("3 of 3 included units", "0.00"),
+        ("first 100: 100 × 0.20", "20.00"),
+    ]
+
+
+def test_a_long_quantity_is_short_on_the_line_and_whole_below_it() -> None:
+    seats = charge(
+        amount="18.6", quantity="1.550335570469798657", description="Seats", unit="seats"
+    )
+    assert rows(seats) == [
+        ("Seats", "≈ 1.5503", "seats", "18.60"),
+        ("quantity in full: 1.550335570469798657 seats", ""),
+    ]
+
+
+def test_a_part_of_a_fee_says_which() -> None:
+    said = "Fee, 1,944,000 of 2,678,400 seconds"
+    part = step(said, "35.564516129032258064", "0.725806451612903226", "49", "flat")
+    assert rows(fee(amount="35.564516129032258064", lines=[part])) == [
+        ("Platform", "", "", "35.56"),
+        (f"{said}: ≈ 0.7258 × 49.00", "35.564516129032258064"),
+    ]
+    whole = step("Fee", "49", "1", "49", "flat")
+    assert rows(fee(lines=[whole])) == [("Platform", "", "", "49.00")]
+
+
+def test_nothing_used_for_nothing_is_one_row() -> None:
+    steps = [step("0 × 5", "0", "0", "5")]
+    assert rows(charge(amount="0", quantity="0", lines=steps)) == [
+        ("Requests", "0", "requests", "0.00")
+    ]
+    free = rows(charge(amount="0", quantity="7", lines=[step("7 × 0", "0", "7", "0")]))
+    assert free == [("Requests", "7", "requests", "0.00"), ("7 × 0", "0.00")]
+    before = Invoiced(version=1, quantity=Decimal(5), amount=Decimal("0.00"))
+    more = rows(charge(amount="0", quantity="7", version=2, lines=steps), before=before)
+    assert more == [
+        ("Correction: Requests", "2", "requests", "0.00"),
+        ("invoiced so far: 5 for 0.00", ""),
+    ]
+
+
+def test_a_heading_stays_with_its_first_line(text_of: Any) -> None:
+    first = [charge(f"c{i:03}", "1", description=f"Service {i}") for i in range(36)]
+    alone = charge("z", "1", description="Alone", subscription="s2", plan_name="Second")
+    for count in range(24, 37):
+        pages = text_of(render(finalised(*first[:count], alone))).split("\f")
+        [page] = [page for page in pages if "Second (version 2)" in page]
+        assert "Alone" in page, f"after {count} lines"
+
+
+@pytest.mark.parametrize("state", ["interim", "finalised"])
+def test_what_is_owed_to_the_customer_is_a_credit(text_of: Any, state: str) -> None:
+    less = charge("late", "0.5", version=2)
+    made = finalised(less)
+    assert made.invoice.total < 0
+    assert "Credit in your favour" in text_of(render(made, state))
+    assert "Credit in your favour" not in text_of(render(finalised(fee(), less), state))
+
+
+def test_the_sentences_of_the_foot_end(text_of: Any) -> None:
+    assert "time zone Europe/Berlin; where an end" in " ".join(
+        text_of(render(finalised(fee()))).split()
+    )
+
+
 def test_the_same_invoice_is_the_same_bytes() -> None:
     made = finalised(fee(), tiers())
     content = render(made)
