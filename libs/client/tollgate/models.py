@@ -235,10 +235,11 @@ class Outcome(Model, frozen=True, kw_only=True):
 
 class Simulation(Model, frozen=True, kw_only=True):
     """What a draft would have earned. `tenants`: the greatest loss first; `skipped`: subscriptions
-    that the draft cannot be for; `chart`: an SVG document."""
+    that the draft cannot be for; `chart`: an SVG document; `start`, `end`: as they were asked for,
+    days or instants."""
 
-    start: datetime = msgspec.field(name="from")
-    end: datetime = msgspec.field(name="to")
+    start: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
     totals: list[dict[str, Any]]
     tenants: list[Outcome]
     skipped: list[dict[str, Any]]

@@ -186,7 +186,8 @@ class HistoryOut(BaseModel):
 
 
 class Difference(BaseModel):
-    """A charge that the change makes, alters or withdraws; amounts are exact."""
+    """A charge that the change makes, alters or withdraws; amounts are rounded, as invoices say
+    them."""
 
     id: str
     price: str

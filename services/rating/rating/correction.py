@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rating.billing import Span
 from rating.changes import new_fact
 from rating.history import Fact, Segment
 from rating.subscription import Subscription
@@ -11,14 +12,12 @@ from rating.subscription import Subscription
 
 @dataclass(frozen=True)
 class Correction:
-    """Subscribers of `plan` are on `version` in [start, end), instead of one of `replaces` (empty:
-    of any other version). What they are on outside stays."""
+    """Subscribers of `plan` are on `version` for a time, instead of one of `replaces` (empty: of
+    any other version). What they are on outside stays."""
 
     plan: str
     version: int
-    replaces: frozenset[int]
-    start: datetime
-    end: datetime
+    replaces: frozenset[int] = frozenset()
 
     def is_wrong(self, segment: Segment) -> bool:
         """Whether a segment is on a version that is to be replaced."""
@@ -31,19 +30,26 @@ class Correction:
 
 
 def correct(
-    subscription: Subscription, correction: Correction, *, now: datetime, actor: str, reason: str
+    subscription: Subscription,
+    correction: Correction,
+    span: Span,
+    *,
+    now: datetime,
+    actor: str,
+    reason: str,
 ) -> list[Fact]:
-    """The facts that bring a correction about; none where nothing is wrong."""
+    """The facts that bring a correction about in `span`; none where nothing is wrong."""
 
     def fact(of: Subscription, at: datetime, version: int) -> Fact:
         body = {"plan": correction.plan, "version": version, "quantities": {}}
         return new_fact(of, "plan", at, body, now=now, actor=actor, reason=reason)
 
-    corrected = _corrected(subscription, correction, fact)
-    before, after = subscription.timeline.at(correction.end), corrected.timeline.at(correction.end)
+    end = span[1]
+    corrected = _corrected(subscription, correction, span, fact)
+    before, after = subscription.timeline.at(end), corrected.timeline.at(end)
     if before is not None and after is not None and before.terms != after.terms:
         # From the end on it is as it was.
-        back = fact(corrected, correction.end, before.terms.version)
+        back = fact(corrected, end, before.terms.version)
         corrected = corrected.with_fact(back)
     known = {one.revision for one in subscription.facts}
     return [one for one in corrected.facts if one.revision not in known]
@@ -52,22 +58,26 @@ def correct(
 def _corrected(
     subscription: Subscription,
     correction: Correction,
+    span: Span,
     fact: Callable[[Subscription, datetime, int], Fact],
 ) -> Subscription:
     """With a fact wherever a wrong version begins to hold. Each fact reaches to the next change of
     plan, so one for every segment is an upper bound."""
     for _ in range(2 * len(subscription.facts) + 2):
-        wrong = _first_wrong(subscription.timeline.segments, correction)
+        wrong = _first_wrong(subscription.timeline.segments, correction, span)
         if wrong is None:
             return subscription
         subscription = subscription.with_fact(fact(subscription, wrong, correction.version))
     raise AssertionError(f"the correction of {subscription.id} has no end")
 
 
-def _first_wrong(segments: Sequence[Segment], correction: Correction) -> datetime | None:
+def _first_wrong(
+    segments: Sequence[Segment], correction: Correction, span: Span
+) -> datetime | None:
+    start, end = span
     for segment in segments:
-        begins = max(segment.start, correction.start)
-        ends = correction.end if segment.end is None else min(segment.end, correction.end)
+        begins = max(segment.start, start)
+        ends = end if segment.end is None else min(segment.end, end)
         if begins < ends and correction.is_wrong(segment):
             return begins
     return None

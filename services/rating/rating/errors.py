@@ -60,6 +60,9 @@ CUT_OUTSIDE_PERIOD: Final = declare(
     "cut_outside_period", 422, "Only the running period can be billed now."
 )
 
+NO_PERIODS: Final = declare(
+    "no_periods", 422, "No billing period of the tenants that were asked for begins in that time."
+)
 CATALOG_CHANGED: Final = declare(
     "catalog_changed", 409, "The catalog is not at the revision that was expected: look again."
 )

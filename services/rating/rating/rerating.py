@@ -1,6 +1,7 @@
 """What a re-rating would do: each charge before and after, and whether that is still so. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -21,11 +22,20 @@ class Repriced(NamedTuple):
     after: Charge
 
     @property
+    def invoiced_before(self) -> Decimal:
+        """What invoices say of it without the change."""
+        amount = Decimal(0) if self.before is None else self.before.amount
+        return round_line(amount, self.after.currency)
+
+    @property
+    def invoiced_after(self) -> Decimal:
+        """What invoices say of it with the change."""
+        return round_line(self.after.amount, self.after.currency)
+
+    @property
     def difference(self) -> Decimal:
         """What the next invoice says of it."""
-        currency = self.after.currency
-        before = Decimal(0) if self.before is None else round_line(self.before.amount, currency)
-        return round_line(self.after.amount, currency) - before
+        return self.invoiced_after - self.invoiced_before
 
 
 def repriced(known: Mapping[str, Charge], made: Sequence[Charge]) -> list[Repriced]:
@@ -40,13 +50,15 @@ def repriced(known: Mapping[str, Charge], made: Sequence[Charge]) -> list[Repric
     return sorted(differing, key=_place)
 
 
-def digest(lines: Iterable[Repriced]) -> bytes:
-    """Tells whether a re-rating would still do the same to the charges that were closed: usage of a
-    period that runs goes on arriving, and nobody approves its amount."""
+def digest(lines: Iterable[Repriced], *, by: datetime) -> bytes:
+    """Tells whether a re-rating would still do the same to the charges that were due `by` the time
+    of its preview: usage of a period that ran then goes on arriving, and nobody approves its
+    amount."""
     made = sha256()
     for line in lines:
-        if line.before is not None and line.before.closed:
-            made.update(_encode([_said(line.before), _said(line.after)]))
+        if line.after.due <= by:
+            before = None if line.before is None else _said(line.before)
+            made.update(_encode([before, _said(line.after)]))
     return made.digest()
 
 

@@ -1,11 +1,20 @@
 """What the API accepts and returns. Plans are read by rating.plan, which names every field."""
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
 from common.contracts.charges import Charge
 from common.contracts.tenants import Tax
@@ -18,6 +27,7 @@ from rating.subscription import Subscription
 SLUG = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 KEY = r"^[^\x00-\x1f\x7f]{1,256}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _instant(value: object) -> datetime:
@@ -36,7 +46,21 @@ def _lines(value: object) -> object:
     return value.splitlines() if isinstance(value, str) else value
 
 
+def _bound(value: object) -> date:
+    """A day as YYYY-MM-DD, or an instant."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return date.fromisoformat(value)
+    return value if isinstance(value, date) else _instant(value)
+
+
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+Bound = Annotated[
+    datetime | date,
+    BeforeValidator(_bound),
+    WithJsonSchema({"type": "string", "examples": ["2026-10-01", "2026-10-01T00:00:00Z"]}),
+]
+"""An end of a range of time: a day, which begins at midnight of each tenant's clock, or an
+instant."""
 Exact = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
 Key = Annotated[str, Field(pattern=KEY)]
 Slug = Annotated[str, Field(pattern=SLUG)]

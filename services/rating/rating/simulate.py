@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from common.contracts.charges import Charge
 from common.usage import GroupUsage, Place, Usage
 from rating.assess import Usages, assess
-from rating.billing import PlanKey, PlanVersion, keys_of
+from rating.billing import PlanKey, Plans, PlanVersion, keys_of
 from rating.parts.usage import Levels
 from rating.plan_book import NoVariant, PlanBook, variant
+from rating.ranges import Range, begun_in, reach
 from rating.simulation import Outcome, revenue, under
 from rating.store import subscriptions
 from rating.store.plans import PlanRow
@@ -24,13 +27,12 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Asked:
-    """`draft` stands for all versions of the plan that it names, for the charges whose period
-    begins in [start, end). `tenants`: None: all."""
+    """`draft` stands for all versions of the plan that it names, in the billing periods that begin
+    in `range`. `tenants`: None: all."""
 
     draft: PlanRow
     tenants: Sequence[str] | None
-    start: datetime
-    end: datetime
+    range: Range
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _kept(
 async def simulate(
     connection: Any, book: PlanBook, asked: Asked, now: datetime
 ) -> tuple[list[Outcome], list[Skipped]]:
-    """An outcome a subscription that was on the plan in that time.
+    """An outcome a subscription that was on the plan in a billing period that begins in the range.
 
     `connection` is in a read-only transaction that sees one state of the database throughout.
     """
@@ -90,21 +92,18 @@ async def simulate(
         plans = dict(await book.load(connection, {key for one in found for key in keys_of(one)}))
         fit: list[Subscription] = []
         for one in found:
+            if not _was_on_the_plan(one, plans, asked, now):
+                continue
             reason = _add_drafts(drafts, one, asked)
             if reason is None:
                 fit.append(one)
             else:
                 skipped.append(Skipped(one.tenant, one.id, reason))
-        spans = {one.id: [(asked.start, asked.end)] for one in fit}
         usage = Once(StoredUsage())
-        sums: list[dict[str, Any]] = []
-        for variants in (plans, under(plans, drafts)):
-            made = await assess(connection, usage, fit, variants, spans, now=now)
-            of: dict[str, list[Any]] = {one.id: [] for one in fit}
-            for charge in made:
-                of[charge.subscription].append(charge)
-            sums.append({id: revenue(those, asked.start, asked.end) for id, those in of.items()})
-        before, after = sums
+        before, after = [
+            await _revenues(connection, usage, fit, variants, asked, now)
+            for variants in (plans, under(plans, drafts))
+        ]
         outcomes += [
             Outcome(one.tenant, one.currency, before[one.id], after[one.id]) for one in fit
         ]
@@ -112,27 +111,39 @@ async def simulate(
     return outcomes, skipped
 
 
+async def _revenues(
+    connection: Any,
+    usage: Usages,
+    found: Sequence[Subscription],
+    plans: Plans,
+    asked: Asked,
+    now: datetime,
+) -> dict[str, Decimal]:
+    """What each subscription owes on those plans in the billing periods that begin in the range."""
+    begun = {one.id: begun_in(one, plans, asked.range.of(one.zone), by=now) for one in found}
+    spans = {id: [reach(those)] if those else [] for id, those in begun.items()}
+    charges: dict[str, list[Charge]] = {one.id: [] for one in found}
+    for charge in await assess(connection, usage, found, plans, spans, now=now):
+        charges[charge.subscription].append(charge)
+    return {id: revenue(those, begun[id]) for id, those in charges.items()}
+
+
 async def _subscriptions(connection: Any, asked: Asked) -> AsyncIterator[list[Subscription]]:
-    """Those that were on the plan in the time asked for, in batches."""
+    """Those that may have been on the plan, in batches."""
     if asked.tenants is not None:
         tenants = sorted(set(asked.tenants))
         for first in range(0, len(tenants), BATCH):
-            found = await subscriptions.of_tenants(connection, tenants[first : first + BATCH])
-            yield [one for one in found if _was_on_the_plan(one, asked)]
+            yield await subscriptions.of_tenants(connection, tenants[first : first + BATCH])
         return
     after = ""
     while found := await subscriptions.page(connection, None, asked.draft.plan, after, BATCH):
-        yield [one for one in found if _was_on_the_plan(one, asked)]
+        yield found
         after = found[-1].id
 
 
-def _was_on_the_plan(subscription: Subscription, asked: Asked) -> bool:
-    return any(
-        segment.terms.plan == asked.draft.plan
-        and segment.start < asked.end
-        and (segment.end is None or asked.start < segment.end)
-        for segment in subscription.timeline.segments
-    )
+def _was_on_the_plan(subscription: Subscription, plans: Plans, asked: Asked, now: datetime) -> bool:
+    begun = begun_in(subscription, plans, asked.range.of(subscription.zone), by=now)
+    return any(one.plan.slug == asked.draft.plan for one in begun)
 
 
 def _add_drafts(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from common.contracts.charges import Charge
 from common.money import round_line
-from rating.billing import PlanKey, Plans, PlanVersion
+from rating.billing import Billed, PlanKey, Plans, PlanVersion
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,14 @@ class Totals:
     losers: int
 
 
-def revenue(charges: Iterable[Charge], start: datetime, end: datetime) -> Decimal:
-    """What invoices would say of the charges whose period begins in [start, end)."""
+def revenue(charges: Iterable[Charge], begun: Sequence[Billed]) -> Decimal:
+    """What invoices would say of the charges of those billing periods."""
+    periods = [one.billing.period for one in begun]
     return sum(
         (
             round_line(charge.amount, charge.currency)
             for charge in charges
-            if start <= charge.period_from < end
+            if any(period.start <= charge.period_from < period.end for period in periods)
         ),
         Decimal(0),
     )

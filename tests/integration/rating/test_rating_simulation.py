@@ -8,7 +8,15 @@ import httpx
 import pytest
 
 from common.db import connect
-from tests.integration.rating.world import World, amounts, fee, per_unit, refused
+from tests.integration.rating.world import (
+    World,
+    amounts,
+    charges_of,
+    fee,
+    per_unit,
+    put,
+    refused,
+)
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
@@ -134,3 +142,67 @@ async def test_what_cannot_be_simulated(client: httpx.AsyncClient) -> None:
         "invalid_price",
     )
     assert problem["errors"][0]["path"].startswith("body.plan.prices[0]")
+
+
+@pytest.fixture
+async def far_away(world: World) -> httpx.AsyncClient:
+    """Tenants of three clocks: 10 requests in each of September, October and November."""
+    world.now = NOVEMBER + timedelta(days=19)
+    client = await world.start()
+    await world.add_meter("requests")
+    await world.plan(client, "standard", fee("10"), per_unit("requests", "1"))
+    starts = OCTOBER - timedelta(days=17, hours=14)
+    for tenant, zone in (("ben", "Europe/Berlin"), ("kim", "Asia/Tokyo"), ("una", "UTC")):
+        await world.tenant(client, tenant, timezone=zone)
+        await world.subscribe(client, tenant, "standard", starts)
+        for day, used in ((-3, 10), (3, 20), (33, 40)):
+            await world.use(tenant, "requests", {OCTOBER + timedelta(days=day): used})
+        await eventually(lambda tenant=tenant: _has_used(client, tenant, 70), timeout=20)
+    return client
+
+
+async def _has_used(client: httpx.AsyncClient, tenant: str, used: int) -> bool:
+    found = await charges_of(client, tenant)
+    return sum(int(one["quantity"]) for one in found if one["price"] == "requests") == used
+
+
+DAYS = {"from": "2026-10-01", "to": "2026-11-01"}
+
+
+async def test_a_month_is_each_tenants_own(far_away: httpx.AsyncClient) -> None:
+    found = await simulated(far_away, draft(fee("10"), per_unit("requests", "2")), **DAYS)
+    assert {(one["tenant"], one["now"], one["then"]) for one in found["tenants"]} == {
+        ("ben", "30", "50"),
+        ("kim", "30", "50"),
+        ("una", "30", "50"),
+    }
+    assert (found["from"], found["to"]) == ("2026-10-01", "2026-11-01")
+
+
+async def test_what_was_cut_is_compared_whole(far_away: httpx.AsyncClient) -> None:
+    """A pause, and a version for a few days, cut periods of the now that the draft merges."""
+    client = far_away
+    await put(client, "/v1/plans/standard", PLAN_OF_TWO)
+    for change in (
+        {"type": "plan", "at": "2026-10-10T00:00:00Z", "plan": "standard", "version": 2},
+        {"type": "pause", "at": "2026-10-20T00:00:00Z"},
+        {"type": "resume", "at": "2026-11-03T00:00:00Z"},
+    ):
+        [one] = (await client.get("/v1/subscriptions", params={"tenant": "una"})).json()["items"]
+        answer = await client.post(f"/v1/subscriptions/{one['id']}/changes", json=change)
+        assert answer.status_code == 201, answer.text
+    found = await simulated(client, PLAN_OF_TWO, **DAYS, tenants=["una"])
+    [una] = found["tenants"]
+    # 9 of 31 days at 10, 10 at 2; 20 requests, all before the tenth, at 1.
+    assert una["now"] == "23.55"
+    # 19 of 31 days at 2; 20 requests at 3.
+    assert una["then"] == "61.23"
+
+
+PLAN_OF_TWO = draft(fee("2"), per_unit("requests", "3"))
+
+
+async def test_who_is_not_there_is_named(client: httpx.AsyncClient) -> None:
+    body = {"replaces": "standard", "plan": draft(fee("1"))} | DAYS | {"tenants": ["acme", "acne"]}
+    problem = refused(await client.post("/v1/simulations", json=body), 422, "unknown_reference")
+    assert [one["path"] for one in problem["errors"]] == ["body.tenants.1"]

@@ -6,7 +6,7 @@ from typing import Any
 from rating.history import Fact
 from rating.store.plans import PlanRow
 from rating.subscription import Subscription
-from tests.simulation.models.work import mark
+from tests.simulation.models import work
 
 SUBSCRIPTIONS = "rating.subscriptions"
 PLANS = "rating.plan_versions"
@@ -29,12 +29,8 @@ async def record(tx: Any, subscription: Subscription, facts: Iterable[Fact]) -> 
     if known is not None and min(revisions) <= known.revision:
         raise ValueError(f"{subscription.id} has facts of its revisions {revisions} already")
     tx.write(SUBSCRIPTIONS, subscription.id, subscription)
-    await mark_all(tx, subscription)
-
-
-async def mark_all(tx: Any, subscription: Subscription) -> None:
     await tx.statement("subscriptions: mark")
-    mark(tx, subscription, None)
+    work.mark(tx, subscription, None)
 
 
 async def versions(connection: Any, wanted: Iterable[tuple[str, int]]) -> list[PlanRow]:

@@ -16,7 +16,7 @@ RERATE: dict[str, Any] = {
     "created_at": "2026-11-02T00:00:00Z",
     "created_by": "ann",
     "reason": "the price was mistyped",
-    "request": {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"},
+    "request": {"from": "2026-10-01", "to": "2026-11-01"},
     "summary": {
         "totals": {
             "USD": {"difference": "-85", "up": "5", "down": "-90", "charges": 2, "tenants": 2}
@@ -44,8 +44,8 @@ TOTALS = {
     "losers": 1,
 }
 SIMULATED: dict[str, Any] = {
-    "from": "2026-10-01T00:00:00Z",
-    "to": "2026-11-01T00:00:00Z",
+    "from": "2026-10-01",
+    "to": "2026-11-01",
     "totals": [TOTALS],
     "tenants": [
         {"tenant": "acme", "currency": "EUR", "now": "20", "then": "30", "difference": "10"},
@@ -110,8 +110,8 @@ def test_a_preview_shows_every_charge_before_and_after(
         assert words in " ".join(out.split())
     [asked] = [one for one in service.asked if one.method == "POST"]
     assert asked.json() == {
-        "from": "2026-10-01T00:00:00Z",
-        "to": "2026-11-01T00:00:00Z",
+        "from": "2026-10-01",
+        "to": "2026-11-01",
         "reason": "the price was mistyped",
         "by": "ann",
         "tenants": None,
@@ -180,8 +180,8 @@ def test_who_would_have_paid_what(
     assert asked.json() == {
         "replaces": "pro",
         "plan": {"name": "Pro", "currency": "EUR", "prices": [price]},
-        "from": "2026-10-01T00:00:00Z",
-        "to": "2026-11-01T00:00:00Z",
+        "from": "2026-10-01",
+        "to": "2026-11-01",
         "tenants": None,
     }
 

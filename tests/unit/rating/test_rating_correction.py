@@ -26,8 +26,9 @@ def history(*facts: Fact) -> Subscription:
     return Subscription("s", "t", "USD", 1, "UTC", (start, *facts))
 
 
-def corrected(one: Subscription, correction: Correction) -> Subscription:
-    for added in correct(one, correction, now=NOW, actor="me", reason="r"):
+def corrected(one: Subscription, correction: Correction, begin: int, end: int) -> Subscription:
+    span = day(begin), day(end)
+    for added in correct(one, correction, span, now=NOW, actor="me", reason="r"):
         one = one.with_fact(added)
     return one
 
@@ -39,7 +40,7 @@ def version(one: Subscription, at: int) -> tuple[str, int]:
 
 
 def test_a_month_on_the_right_version() -> None:
-    one = corrected(history(), Correction("a", 2, frozenset(), day(31), day(59)))
+    one = corrected(history(), Correction("a", 2), 31, 59)
     assert [version(one, at) for at in (30, 31, 58, 59)] == [
         ("a", 1),
         ("a", 2),
@@ -51,7 +52,7 @@ def test_a_month_on_the_right_version() -> None:
 
 def test_only_the_versions_that_are_named() -> None:
     before = history(fact(2, "plan", 10, plan="a", version=3))
-    one = corrected(before, Correction("a", 2, frozenset({3}), day(0), day(100)))
+    one = corrected(before, Correction("a", 2, frozenset({3})), 0, 100)
     assert [version(one, at) for at in (0, 9, 10, 99, 100)] == [
         ("a", 1),
         ("a", 1),
@@ -62,9 +63,9 @@ def test_only_the_versions_that_are_named() -> None:
 
 
 def test_twice_is_once() -> None:
-    correction = Correction("a", 2, frozenset(), day(31), day(59))
-    one = corrected(history(), correction)
-    assert correct(one, correction, now=NOW, actor="", reason="") == []
+    correction = Correction("a", 2)
+    one = corrected(history(), correction, 31, 59)
+    assert correct(one, correction, (day(31), day(59)), now=NOW, actor="", reason="") == []
 
 
 facts = st.lists(
@@ -90,8 +91,8 @@ def test_inside_no_wrong_version_is_left_and_outside_nothing_changes(
             for revision, (kind, at, plan, number) in enumerate(made, start=2)
         )
     )
-    correction = Correction("a", 2, frozenset(replaces), day(begin), day(begin + days))
-    after = corrected(before, correction)
+    correction = Correction("a", 2, frozenset(replaces))
+    after = corrected(before, correction, begin, begin + days)
     for at in range(0, 200):
         was, is_now = before.timeline.at(day(at)), after.timeline.at(day(at))
         assert was is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from tollgate.call import Call, get, query, segment, send
@@ -123,15 +123,16 @@ def explain_charge(id: str, *, levels_after: str | None = None) -> Call[ChargeEx
 
 
 def preview_rerate(
-    start: datetime,
-    end: datetime,
+    start: date,
+    end: date,
     *,
     reason: str,
     by: str,
     tenants: Sequence[str] | None = None,
     plan: Mapping[str, Any] | None = None,
 ) -> Call[Rerate]:
-    """Ask what rating [`start`, `end`) again would change, for `tenants` (None: all). `plan`:
+    """Ask what rating the billing periods again would change that begin in [`start`, `end`), days
+    of each tenant's clock or instants, for `tenants` (None: all). `plan`:
     {"slug", "version", "replaces"}, a version with the right prices; None: as things are."""
     body = {"from": start, "to": end, "reason": reason, "by": by, "tenants": tenants, "plan": plan}
     return send("rating", "POST", "/v1/rerates", Rerate, body, once=True)
@@ -168,12 +169,13 @@ def discard_rerate(id: str, *, by: str) -> Call[Rerate]:
 def simulate(
     replaces: str,
     draft: Mapping[str, Any],
-    start: datetime,
-    end: datetime,
+    start: date,
+    end: date,
     *,
     tenants: Sequence[str] | None = None,
 ) -> Call[Simulation]:
-    """What `draft` would have earned in [`start`, `end`) in place of all versions of the plan
-    `replaces`, from its subscribers among `tenants` (None: all). Changes nothing."""
+    """What `draft` would have earned in the billing periods that begin in [`start`, `end`), days of
+    each tenant's clock or instants. It stands for all versions of the plan `replaces`; `tenants`:
+    of its subscribers (None: all). Changes nothing."""
     body = {"replaces": replaces, "plan": draft, "from": start, "to": end, "tenants": tenants}
     return send("rating", "POST", "/v1/simulations", Simulation, body)

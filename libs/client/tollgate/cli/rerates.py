@@ -85,7 +85,7 @@ def show(
 
 @cli.command()
 def approve(id: Id, by: By, as_json: Json = False) -> None:
-    """Apply what was previewed, once. Refused (409 rerate_stale) where closed charges have changed
+    """Apply what was previewed, once. Refused (409 rerate_stale) where what was due has changed
     since."""
     with Client(timeout_seconds=calls.rating.LONG_SECONDS) as client:
         _decided(client.perform(calls.rating.approve_rerate(id, by=by)), as_json)

@@ -1,10 +1,12 @@
 """Times on the command line."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -22,11 +24,28 @@ def parse_time(value: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def parse_day_or_time(value: str) -> date:
+    """A date, which is a day of each tenant's clock, or a time as `parse_time` reads it."""
+    if DAY.fullmatch(value.strip()) is None:
+        return parse_time(value)
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is not a day of the calendar") from None
+
+
 Begin = Annotated[
-    datetime, typer.Option("--from", parser=parse_time, metavar="TIME", help="From then on.")
+    date,
+    typer.Option(
+        "--from",
+        parser=parse_day_or_time,
+        metavar="DAY",
+        help="The billing periods that begin on that day (of each tenant's clock) or later.",
+    ),
 ]
 End = Annotated[
-    datetime, typer.Option("--to", parser=parse_time, metavar="TIME", help="Before then.")
+    date,
+    typer.Option("--to", parser=parse_day_or_time, metavar="DAY", help="And before this day."),
 ]
 From = Annotated[
     datetime | None,

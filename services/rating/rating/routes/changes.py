@@ -194,9 +194,9 @@ async def _differences(
             price=line.after.price,
             start=line.after.period_from,
             end=line.after.period_to,
-            before=line.before.amount if line.before is not None else Decimal(0),
-            after=line.after.amount,
-            difference=line.after.amount - (line.before.amount if line.before else Decimal(0)),
+            before=line.invoiced_before,
+            after=line.invoiced_after,
+            difference=line.difference,
         )
         for line in repriced(known, made)
     ]

@@ -9,13 +9,14 @@ from pydantic import BaseModel, Field
 
 from common.auth import scope
 from common.contracts.charges import Charge
-from common.errors import INVALID_REQUEST, ApiError
+from common.errors import ApiError
 from common.idempotency import IdempotencyKey, once
 from common.ids import uuid7
 from common.paging import Cursor, Limit, decode_cursor, page
 from rating.correction import Correction
 from rating.errors import (
     CURRENCY_MISMATCH,
+    NO_PERIODS,
     RERATE_DECIDED,
     RERATE_STALE,
     UNKNOWN_REFERENCE,
@@ -24,14 +25,15 @@ from rating.errors import (
 from rating.plan_book import NoVariant
 from rating.rerate import Examined, Scope, bring_about, examine
 from rating.rerating import Repriced, digest, summary
-from rating.schemas import ChargeOut, Instant, Key, Slug, Strict
+from rating.routes.ranges import asked_range, require_tenants
+from rating.schemas import Bound, ChargeOut, Key, Slug, Strict
 from rating.store import SCHEMA, plans, rerates, tenants
 from rating.store.rerates import Line, Rerate
-from rating.subscription import Refused, effective_span
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["re-ratings"])
 Id = Annotated[str, Path(min_length=1, max_length=100)]
+Version = Annotated[int, Field(ge=1, lt=2**31, strict=True)]
 By = Annotated[str, Field(min_length=1, max_length=200)]
 MAX_TENANTS = 100_000
 
@@ -41,16 +43,20 @@ class CorrectionIn(Strict):
     `replaces` (all others when left out)."""
 
     slug: Slug
-    version: int = Field(ge=1, lt=2**31, strict=True)
-    replaces: Annotated[list[int], Field(max_length=1000)] | None = None
+    version: Version
+    replaces: Annotated[list[Version], Field(max_length=1000)] | None = None
 
 
 class RerateIn(Strict):
     tenants: Annotated[list[Key], Field(max_length=MAX_TENANTS)] | None = Field(
         None, description="All when left out."
     )
-    start: Instant = Field(alias="from", description="Rounded down to ten seconds.")
-    end: Instant = Field(alias="to", description="Exclusive; not after now.")
+    start: Bound = Field(
+        alias="from",
+        description="A day, or an instant that is rounded down to ten seconds. The billing periods"
+        " that begin in [from, to) are rated.",
+    )
+    end: Bound = Field(alias="to", description="Exclusive; not after now.")
     reason: str = Field(min_length=1, max_length=1000)
     by: By
     plan: CorrectionIn | None = Field(
@@ -146,8 +152,8 @@ async def post_rerate(
             created_by=body.by,
             reason=body.reason,
             request=body.model_dump(mode="json", by_alias=True),
-            digest=digest(lines),
-            summary=summary(lines) | {"subscriptions": sum(len(one.facts) for one in found)},
+            digest=digest(lines, by=now),
+            summary=summary(lines) | {"subscriptions": sum(len(one.rerated) for one in found)},
         )
         shown = [_line(number, line) for number, line in enumerate(lines, start=1)]
         await rerates.add(tx, rerate, shown)
@@ -195,7 +201,7 @@ async def list_lines(
 @router.post("/v1/rerates/{id}/approve", dependencies=[scope("catalog:write")])
 async def approve_rerate(id: Id, body: DecisionIn, request: Request) -> RerateOut:
     """Apply what was previewed, once: a second approval changes nothing. Refused (409
-    `rerate_stale`) when it would do something else to closed charges by now."""
+    `rerate_stale`) when it would do something else by now to what was due at the preview."""
     state = request.app.state
     async with state.pool.acquire() as connection, connection.transaction():
         rerate = await _found(connection, id, lock=True)
@@ -207,12 +213,12 @@ async def approve_rerate(id: Id, body: DecisionIn, request: Request) -> RerateOu
         asked = await _scope(connection, RerateIn.model_validate(rerate.request), now)
         await tenants.lock_all(connection, asked.tenants)
         found = await _examined(connection, request, asked, id, rerate.created_by, rerate.reason)
-        if digest(_lines(found)) != rerate.digest:
+        if digest(_lines(found), by=rerate.created_at) != rerate.digest:
             raise ApiError(
-                RERATE_STALE, "closed charges have changed since the preview; make a new one"
+                RERATE_STALE, "what was due at the preview has changed since; make a new one"
             )
         for batch in found:
-            await bring_about(connection, batch.facts)
+            await bring_about(connection, batch.rerated)
         await rerates.decide(connection, id, "applied", now, body.by)
         applied = await _found(connection, id)
     lines = _lines(found)
@@ -249,23 +255,20 @@ async def _found(connection: Any, id: str, *, lock: bool = False) -> Rerate:
 
 
 async def _scope(tx: Any, body: RerateIn, now: datetime) -> Scope:
-    try:
-        start, end = effective_span(body.start, body.end)
-    except Refused as refused:
-        raise ApiError(INVALID_REQUEST, f"body.from, body.to: {refused}") from None
-    if end is None or end > now:
-        raise ApiError(INVALID_REQUEST, "body.to: must not be after now")
+    asked = asked_range(body.start, body.end, now)
+    await require_tenants(tx, body.tenants)
     correction = None
     if body.plan is not None:
         wanted = body.plan
-        if await plans.version_of(tx, wanted.slug, wanted.version) is None:
-            said = f"there is no version {wanted.version} of plan {wanted.slug}"
-            errors = [{"path": "body.plan", "message": said}]
-            raise ApiError(UNKNOWN_REFERENCE, said, errors=errors)
-        correction = Correction(
-            wanted.slug, wanted.version, frozenset(wanted.replaces or ()), start, end
-        )
-    return Scope(body.tenants, start, end, correction)
+        named = [("version", wanted.version)]
+        named += [(f"replaces.{i}", number) for i, number in enumerate(wanted.replaces or ())]
+        for path, number in named:
+            if await plans.version_of(tx, wanted.slug, number) is None:
+                said = f"there is no version {number} of plan {wanted.slug}"
+                errors = [{"path": f"body.plan.{path}", "message": said}]
+                raise ApiError(UNKNOWN_REFERENCE, said, errors=errors)
+        correction = Correction(wanted.slug, wanted.version, frozenset(wanted.replaces or ()))
+    return Scope(body.tenants, asked, correction)
 
 
 async def _examined(
@@ -273,7 +276,7 @@ async def _examined(
 ) -> list[Examined]:
     state = request.app.state
     try:
-        return [
+        found = [
             batch
             async for batch in examine(
                 tx,
@@ -286,6 +289,9 @@ async def _examined(
         ]
     except NoVariant as error:
         raise ApiError(CURRENCY_MISMATCH, str(error)) from None
+    if not any(batch.periods for batch in found):
+        raise ApiError(NO_PERIODS, "no billing period of these tenants begins in [from, to)")
+    return found
 
 
 def _lines(found: list[Examined]) -> list[Repriced]:

@@ -9,16 +9,16 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from common.auth import scope
-from common.errors import INVALID_REQUEST, ApiError
+from common.errors import ApiError
 from rating.chart import draw
 from rating.errors import UNKNOWN_PLAN
 from rating.routes.plans import checked
-from rating.schemas import Exact, Instant, Key, Slug, Strict
+from rating.routes.ranges import asked_range, require_tenants
+from rating.schemas import Bound, Exact, Key, Slug, Strict
 from rating.simulate import Asked, Skipped, simulate
 from rating.simulation import Outcome, by_tenant, totals
 from rating.store import plans
 from rating.store.plans import PlanRow
-from rating.subscription import Refused, effective_span
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["plans"])
@@ -29,8 +29,10 @@ _ONE_AT_A_TIME = asyncio.Lock()
 class SimulationIn(Strict):
     replaces: Slug = Field(description="The plan whose subscribers are looked at, all versions.")
     plan: dict[str, Any] = Field(description="The draft, as it would be published.")
-    start: Instant = Field(alias="from")
-    end: Instant = Field(alias="to", description="Not after now.")
+    start: Bound = Field(
+        alias="from", description="A day, or an instant that is rounded down to ten seconds."
+    )
+    end: Bound = Field(alias="to", description="Exclusive; not after now.")
     tenants: Annotated[list[Key], Field(max_length=MAX_TENANTS)] | None = Field(
         None, description="Only these; all when left out."
     )
@@ -75,11 +77,12 @@ class SkippedOut(BaseModel):
 
 
 class SimulationOut(BaseModel):
-    """Sums of rounded charges whose period begins in [from, to). `tenants`: the greatest loss
-    first. `chart`: an SVG document, how many tenants would pay how much more or less."""
+    """Sums of rounded charges of the billing periods that begin in [from, to). `tenants`: the
+    greatest loss first. `chart`: an SVG document, how many tenants would pay how much more or
+    less."""
 
-    start: datetime = Field(serialization_alias="from")
-    end: datetime = Field(serialization_alias="to")
+    start: Bound = Field(serialization_alias="from")
+    end: Bound = Field(serialization_alias="to")
     totals: list[TotalsOut]
     tenants: list[OutcomeOut]
     skipped: list[SkippedOut] = Field(description="Subscriptions that the draft cannot be for.")
@@ -93,17 +96,13 @@ async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut
     seconds."""
     state = request.app.state
     now: datetime = state.clock()
-    try:
-        start, end = effective_span(body.start, body.end)
-    except Refused as refused:
-        raise ApiError(INVALID_REQUEST, f"body.from, body.to: {refused}") from None
-    if end is None or end > now:
-        raise ApiError(INVALID_REQUEST, "body.to: must not be after now")
+    asked_for = asked_range(body.start, body.end, now)
+    await require_tenants(state.pool, body.tenants)
     _, units = await checked(request, body.plan, "body.plan.")
     if await plans.newest(state.pool, body.replaces) is None:
         raise ApiError(UNKNOWN_PLAN, f"there is no plan {body.replaces}")
     row = PlanRow(plan=body.replaces, version=0, body=body.plan, units=units, created_at=now)
-    asked = Asked(row, body.tenants, start, end)
+    asked = Asked(row, body.tenants, asked_for)
     async with (
         _ONE_AT_A_TIME,
         state.pool.acquire() as connection,
@@ -114,8 +113,8 @@ async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut
     log.info(
         "simulation of a draft of %s, %s to %s: %d tenants, %d subscriptions left out",
         body.replaces,
-        start.isoformat(),
-        end.isoformat(),
+        asked.range.start.isoformat(),
+        asked.range.end.isoformat(),
         len(answer.tenants),
         len(skipped),
     )
@@ -125,10 +124,11 @@ async def post_simulation(body: SimulationIn, request: Request) -> SimulationOut
 def _answer(
     body: SimulationIn, asked: Asked, outcomes: list[Outcome], skipped: list[Skipped]
 ) -> SimulationOut:
-    title = f"A draft of {body.replaces}, {asked.start:%Y-%m-%d} to {asked.end:%Y-%m-%d}"
+    start, end = asked.range.start, asked.range.end
+    title = f"A draft of {body.replaces}, {start:%Y-%m-%d} to {end:%Y-%m-%d}"
     return SimulationOut(
-        start=asked.start,
-        end=asked.end,
+        start=start,
+        end=end,
         totals=[
             TotalsOut(
                 currency=one.currency,

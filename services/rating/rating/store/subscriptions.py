@@ -161,15 +161,24 @@ async def record(tx: Any, subscription: Subscription, facts: Iterable[Fact]) -> 
         shard_of(subscription.tenant),
         *([span[place] for span in held] for place in range(4)),
     )
-    await mark_all(tx, subscription)
+    await mark(tx, subscription)
 
 
-async def mark_all(tx: Any, subscription: Subscription) -> None:
-    """Everything of the subscription is to be rated again."""
+async def mark(
+    tx: Any, subscription: Subscription, span: tuple[datetime, datetime] | None = None
+) -> None:
+    """What the subscription owes in the billing periods of `span` is to be rated again; None:
+    everything."""
+    since, until = span or (None, None)
     await tx.execute(
-        "INSERT INTO rating.dirty_subscriptions (subscription, shard) VALUES ($1, $2)",
+        """
+        INSERT INTO rating.dirty_subscriptions (subscription, shard, since, until)
+        VALUES ($1, $2, $3, $4)
+        """,
         subscription.id,
         shard_of(subscription.tenant),
+        since,
+        until,
     )
 
 

@@ -55,6 +55,19 @@ async def lock_all(tx: Any, keys: Sequence[str] | None) -> None:
     )
 
 
+async def missing(connection: Any, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that no tenant has."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT wanted.key
+        FROM unnest($1::text[]) AS wanted (key)
+        WHERE NOT EXISTS (SELECT FROM rating.tenants WHERE tenants.key = wanted.key)
+        """,
+        list(keys),
+    )
+    return [row["key"] for row in rows]
+
+
 async def get(connection: Any, key: str) -> TenantRow | None:
     row = await connection.fetchrow(
         f"""
