@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from common.errors import FORBIDDEN, UNAUTHENTICATED, ApiError
+from common.parameters import refuse_unknown
 
 SCOPES: Final[dict[str, str]] = {
     "events:write": "Send usage events.",
@@ -56,7 +57,8 @@ def check(authorization: str | None, tokens: Mapping[str, list[str]], needed: st
 
 
 def scope(name: str) -> Any:
-    """Dependency of a route that needs the scope `name`."""
+    """Dependency of a route that needs the scope `name`. Every route that is not an operator's has
+    one, so query parameters are looked at here too, after the caller is known."""
     if name not in SCOPES:
         raise ValueError(f"scope {name} is not declared in common.auth.SCOPES")
     return Depends(_checker(name))
@@ -67,5 +69,7 @@ def _checker(name: str) -> Callable[[HTTPConnection], Awaitable[None]]:
     async def check_scope(connection: HTTPConnection) -> None:
         settings = connection.app.state.settings
         check(connection.headers.get("authorization"), settings.auth_tokens, name)
+        if connection.scope["query_string"]:
+            refuse_unknown(connection.scope)
 
     return check_scope

@@ -55,6 +55,9 @@ VALUE_OUT_OF_RANGE: Final = declare(
     "value_out_of_range", 422, "A value is larger than can be stored."
 )
 INVALID_CURSOR: Final = declare("invalid_cursor", 400, "The cursor did not come from this list.")
+UNKNOWN_PARAMETER: Final = declare(
+    "unknown_parameter", 422, "The address has a query parameter that this route does not know."
+)
 NOT_FOUND: Final = declare("not_found", 404, "There is no such thing.")
 METHOD_NOT_ALLOWED: Final = declare("method_not_allowed", 405, "This path has other methods.")
 UNAUTHENTICATED: Final = declare("unauthenticated", 401, "The bearer token is missing or unknown.")

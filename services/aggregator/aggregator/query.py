@@ -24,6 +24,18 @@ from common.time_zones import time_zones
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 FILTER: Final = "filter."
+DECLARED: Final = {
+    "parameters": [
+        {
+            "name": f"{FILTER}{{dimension}}",
+            "in": "query",
+            "required": False,
+            "description": "Only usage with this value of the dimension.",
+            "schema": {"type": "string"},
+        }
+    ]
+}
+"""Of a route that takes `filter.<dimension>=<value>`, for the API's description."""
 
 
 def selection(

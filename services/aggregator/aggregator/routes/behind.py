@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from aggregator.behind import Behind, Spot, Wanted, look
 from aggregator.cells import instant
 from aggregator.compile import CompiledMeter, compile_meter
-from aggregator.query import edges, selection
+from aggregator.query import DECLARED, edges, selection
 from aggregator.routes.meters import known_meter
 from aggregator.schemas import BehindItem, BehindPage
 from aggregator.values import plain
@@ -24,7 +24,12 @@ router = APIRouter(prefix="/v1", tags=["usage"])
 _LISTING = "usage/events"
 
 
-@router.get("/usage/events", dependencies=[scope("usage:read")], summary="The events behind usage")
+@router.get(
+    "/usage/events",
+    dependencies=[scope("usage:read")],
+    summary="The events behind usage",
+    openapi_extra=DECLARED,
+)
 async def list_events(
     request: Request,
     meter: Annotated[str, Query(max_length=200)],

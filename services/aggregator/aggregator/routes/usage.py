@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from aggregator.query import edges, selection
+from aggregator.query import DECLARED, edges, selection
 from aggregator.routes.meters import known_meter
 from aggregator.schemas import PartitionView, UsageItem, UsagePage, WatermarkView
 from aggregator.store import SCHEMA, positions
@@ -41,6 +41,7 @@ _CONTENT: dict[str, Any] = {"application/json": {}, "text/csv": {}}
     summary="Usage by tenant, window and group",
     response_model=UsagePage,
     responses={200: {"content": _CONTENT}},
+    openapi_extra=DECLARED,
 )
 async def get_usage(
     request: Request,
