@@ -30,6 +30,11 @@ def exponent(currency: str) -> int:
     return int(digits)
 
 
+def currencies() -> list[str]:
+    """All codes that have an exponent, by name."""
+    return sorted(one.value for one in Currency if one.exponent is not None)
+
+
 def round_line(amount: Decimal, currency: str) -> Decimal:
     """`amount` rounded half away from zero to the currency's minor unit (EN 16931 practice)."""
     quantum = Decimal(1).scaleb(-exponent(currency))

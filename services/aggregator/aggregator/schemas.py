@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from common.aggregates import AGGREGATIONS
 from common.contracts.meters import Meter
 
 
@@ -14,7 +15,9 @@ class MeterDefinition(BaseModel):
 
     slug: StrictStr | None = Field(default=None, description="If given, that of the path.")
     event_type: StrictStr = Field(description="CloudEvents `type` of the events to read.")
-    aggregation: StrictStr = Field(description="count, sum, min, max, avg, latest or unique_count.")
+    aggregation: StrictStr = Field(
+        description="How events add up.", json_schema_extra={"enum": list(AGGREGATIONS)}
+    )
     value: StrictStr | None = Field(
         default=None, description="Dotted path inside `data`; a count has none."
     )

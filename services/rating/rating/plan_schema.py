@@ -1,181 +1,86 @@
 """The JSON Schema of a plan, for editors: what fields there are and what they take.
 
-It knows shapes; what belongs together (tiers that ascend, names that exist) is checked when the
-plan is read.
+What one field, or a few beside each other, can say is checked here; what belongs together across a
+plan (tiers that ascend, names that exist) is checked when the plan is read.
 """
 
-from typing import Any, Final
+from typing import Final
 
+from common.money import currencies
 from rating.parts.interval import ALIGNMENTS, MAX_COUNT, MONTHS
-from rating.parts.names import SLUG
-from rating.parts.price import BILLED
-from rating.prices.matrix import MAX_CELLS, MAX_DIMENSIONS
-
-Schema = dict[str, Any]
-
-DECIMAL: Final[Schema] = {
-    "description": "A decimal that is not negative, as a text.",
-    "type": ["string", "integer"],
-    "pattern": r"^[0-9]{1,20}(\.[0-9]{1,18})?$",
-    "minimum": 0,
-}
-_SLUG: Final[Schema] = {"type": "string", "pattern": f"^{SLUG.pattern}$"}
-_SLUGS: Final[Schema] = {"type": "array", "items": _SLUG, "minItems": 1, "uniqueItems": True}
-_TEXT: Final[Schema] = {"type": "string", "maxLength": 200}
-_TIME: Final[Schema] = {"type": "string", "description": "RFC 3339, such as 2026-11-01T00:00:00Z."}
-_CURRENCY: Final[Schema] = {"type": "string", "pattern": "^[A-Z]{3}$"}
-_PERIODS: Final[Schema] = {"type": ["integer", "string"], "minimum": 1}
-
-
-def _object(required: list[str], properties: Schema, **more: Any) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": required,
-        "properties": properties,
-        **more,
-    }
-
-
-def _list(items: Schema, *, at_least: int = 0, at_most: int = 100) -> Schema:
-    return {"type": "array", "items": items, "minItems": at_least, "maxItems": at_most}
-
-
-def _tiers(amount: str) -> Schema:
-    tier = {
-        "up_to": {"anyOf": [DECIMAL, {"type": "null"}]},
-        amount: DECIMAL,
-        "flat_amount": DECIMAL,
-    }
-    return {"type": "array", "items": _object([], tier), "minItems": 1}
-
-
-_DIMENSION: Final[Schema] = {
-    "description": "A value of a dimension; it is compared as a text.",
-    "type": ["string", "number", "boolean", "null"],
-}
-_CELL: Final = _object(
-    ["group", "unit_amount"],
-    {
-        "group": {"type": "object", "additionalProperties": _DIMENSION},
-        "unit_amount": DECIMAL,
-    },
+from rating.parts.trial import COVERS, MAX_DAYS
+from rating.price_schema import PRICE
+from rating.schema_shapes import (
+    DECIMAL,
+    NAME,
+    NAMES,
+    PERIODS,
+    POSITIVE,
+    POSITIVE_PERCENT,
+    TEXT,
+    TIME,
+    Schema,
+    either,
+    list_of,
+    object_of,
 )
 
-MODELS: Final[dict[str, tuple[list[str], Schema]]] = {
-    "flat": (["amount"], {"amount": DECIMAL}),
-    "unit": (["unit_amount"], {"unit_amount": DECIMAL}),
-    "graduated": (["tiers"], {"tiers": _tiers("unit_amount")}),
-    "volume": (["tiers"], {"tiers": _tiers("unit_amount")}),
-    "package": (["package_size", "amount"], {"package_size": DECIMAL, "amount": DECIMAL}),
-    "percentage": (
-        ["rate"],
-        {
-            "rate": DECIMAL,
-            "fixed_amount": DECIMAL,
-            "free_events": {"type": ["integer", "string"]},
-            "free_amount": DECIMAL,
-            "min_per_event": DECIMAL,
-            "max_per_event": DECIMAL,
-        },
-    ),
-    "graduated_percentage": (["tiers"], {"tiers": _tiers("rate")}),
-    "matrix": (
-        ["dimensions", "default", "cells"],
-        {
-            "dimensions": _list(_TEXT, at_least=1, at_most=MAX_DIMENSIONS),
-            "default": DECIMAL,
-            "cells": _list(_CELL, at_least=1, at_most=MAX_CELLS),
-        },
-    ),
-    "dynamic": (["multiplier"], {"multiplier": DECIMAL}),
-    "time_weighted": (
-        ["unit_amount", "per"],
-        {"unit_amount": DECIMAL, "per": {"enum": ["hour", "month"]}},
-    ),
-}
-"""By model: the fields that it must have, and all of its own."""
-
-_MODIFIERS: Final[Schema] = {
-    "conversion": _object(
-        [],
-        {
-            "multiply": DECIMAL,
-            "divide": DECIMAL,
-            "rounding": {"enum": ["none", "ceiling", "floor", "half_up"]},
-            "precision": {"type": ["integer", "string"]},
-        },
-    ),
-    "included": DECIMAL,
-    "rollover": _object([], {"cap": DECIMAL}),
-    "discount": _object([], {"percent": DECIMAL, "amount": DECIMAL, "quantity": DECIMAL}),
-    "maximum": DECIMAL,
-    "minimum": DECIMAL,
-    "minimum_quantity": DECIMAL,
-}
-
-_OF_THE_PLAN: Final[Schema] = {
-    "slug": _SLUG,
-    "meter": {"type": ["string", "null"], "description": "Whose usage is priced."},
-    "quantity": {**_SLUG, "description": "Which quantity of the subscription, such as seats."},
-    "default_quantity": DECIMAL,
-    "description": _TEXT,
-    "billed": {"enum": list(BILLED)},
-    "from": _TIME,
-    "until": _TIME,
-}
-
-
-def _price(model: str) -> Schema:
-    required, own = MODELS[model]
-    fields = {**_OF_THE_PLAN, "model": {"const": model}, **own, **_MODIFIERS}
-    return _object(["slug", "model", *required], fields, title=model)
-
-
-_PRICES: Final[Schema] = _list({"oneOf": [_price(model) for model in MODELS]}, at_least=1)
-_ONE_OFFS: Final[Schema] = _list(
-    _object(["slug", "amount"], {"slug": _SLUG, "amount": DECIMAL, "description": _TEXT})
+_CURRENCY: Final[Schema] = {"enum": currencies()}
+_PRICES: Final[Schema] = list_of({"$ref": "#/$defs/Price"}, at_least=1)
+_ONE_OFFS: Final[Schema] = list_of(
+    object_of(["slug", "amount"], {"slug": NAME, "amount": DECIMAL, "description": TEXT})
 )
-_COMMITMENT: Final[Schema] = _object(
+_COMMITMENT: Final[Schema] = object_of(
     ["slug", "amount"],
-    {"slug": _SLUG, "amount": DECIMAL, "of": _SLUGS, "description": _TEXT},
+    {"slug": NAME, "amount": POSITIVE, "of": NAMES, "description": TEXT},
 )
-_CREDITS: Final[Schema] = _object(
+_CREDITS: Final[Schema] = object_of(
     ["slug", "amount", "price"],
     {
-        "slug": _SLUG,
-        "amount": DECIMAL,
+        "slug": NAME,
+        "amount": POSITIVE,
         "price": DECIMAL,
         "every": {"enum": ["period", "once"]},
-        "expires_after": _PERIODS,
-        "of": _SLUGS,
-        "description": _TEXT,
+        "expires_after": PERIODS,
+        "of": NAMES,
+        "description": TEXT,
     },
 )
-_COUPON: Final[Schema] = _object(
+_COUPON: Final[Schema] = object_of(
     ["slug"],
-    {"slug": _SLUG, "percent": DECIMAL, "amount": DECIMAL, "periods": _PERIODS, "of": _SLUGS},
-    oneOf=[{"required": ["percent"]}, {"required": ["amount"]}],
+    {
+        "slug": NAME,
+        "percent": POSITIVE_PERCENT,
+        "amount": POSITIVE,
+        "periods": PERIODS,
+        "of": NAMES,
+    },
+    **either("amount", "percent"),
 )
-_ADD_ON: Final[Schema] = _object(
+_ADD_ON: Final[Schema] = object_of(
     ["slug", "prices"],
-    {"slug": _SLUG, "name": _TEXT, "prices": _PRICES, "one_offs": _ONE_OFFS},
+    {"slug": NAME, "name": TEXT, "prices": _PRICES, "one_offs": _ONE_OFFS},
 )
 _INTERVAL: Final[Schema] = {
-    "anyOf": [
-        {"enum": list(MONTHS)},
-        *(
-            _object([unit], {unit: {"type": "integer", "minimum": 1, "maximum": most}})
+    "type": ["string", "object"],
+    "if": {"type": "string"},
+    "then": {"enum": list(MONTHS)},
+    "else": object_of(
+        [],
+        {
+            unit: {"type": "integer", "minimum": 1, "maximum": most}
             for unit, most in MAX_COUNT.items()
-        ),
-    ]
+        },
+        minProperties=1,
+        maxProperties=1,
+    ),
 }
 
-PLAN_SCHEMA: Final[Schema] = _object(
+PLAN_SCHEMA: Final[Schema] = object_of(
     ["name", "currency", "prices"],
     {
-        "slug": _SLUG,
-        "name": {**_TEXT, "minLength": 1},
+        "slug": NAME,
+        "name": {**TEXT, "minLength": 1},
         "currency": _CURRENCY,
         "currencies": {
             "description": "By further currency and part: its fields in that currency.",
@@ -188,21 +93,27 @@ PLAN_SCHEMA: Final[Schema] = _object(
         },
         "interval": _INTERVAL,
         "alignment": {"enum": list(ALIGNMENTS)},
-        "effective_from": _TIME,
-        "trial": _object(
+        "effective_from": TIME,
+        "trial": object_of(
             ["days"],
             {
-                "days": {"type": ["integer", "string"], "minimum": 1},
-                "covers": {"enum": ["all", "fees"]},
+                "days": {
+                    "type": ["integer", "string"],
+                    "minimum": 1,
+                    "maximum": MAX_DAYS,
+                    "pattern": "^[1-9][0-9]{0,3}$",
+                },
+                "covers": {"enum": list(COVERS)},
             },
         ),
         "prices": _PRICES,
         "one_offs": _ONE_OFFS,
-        "commitments": _list(_COMMITMENT),
-        "credits": _list(_CREDITS),
-        "coupons": _list(_COUPON),
-        "add_ons": _list(_ADD_ON),
+        "commitments": list_of(_COMMITMENT),
+        "credits": list_of(_CREDITS),
+        "coupons": list_of(_COUPON),
+        "add_ons": list_of(_ADD_ON),
     },
     title="Plan",
+    **{"$defs": {"Price": PRICE}},
 )
 """A plan as `PUT /v1/plans/{slug}` takes it; in a catalog it has its slug too."""

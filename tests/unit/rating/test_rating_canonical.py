@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from rating.plan import read_plan
-from rating.plan_schema import MODELS as SCHEMA_MODELS
 from rating.plan_schema import PLAN_SCHEMA
+from rating.price_schema import FIELDS
 from rating.prices import MODELS
 from rating.variants import in_currency
 from reference.schema import catalog_schema
@@ -65,7 +65,7 @@ def test_what_the_schema_refuses_the_plan_refuses_too(body: dict[str, Any]) -> N
 
 
 def test_the_schema_knows_every_model() -> None:
-    assert set(SCHEMA_MODELS) == set(MODELS)
+    assert set(FIELDS) == set(MODELS)
 
 
 def test_the_published_schema_takes_a_catalog() -> None:

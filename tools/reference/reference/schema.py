@@ -21,7 +21,7 @@ def catalog_schema() -> str:
         "additionalProperties": False,
         "properties": {
             "meters": _list(_named(_of(MeterDefinition, definitions), "slug")),
-            "plans": _list(_named(PLAN_SCHEMA, "slug")),
+            "plans": _list(_named(_gathered(PLAN_SCHEMA, definitions), "slug")),
             "tenants": _list(_named(_of(TenantIn, definitions), "key")),
             "subscriptions": _list(_of(SubscriptionIn, definitions)),
             "rules": _list(_named(_of(RuleIn, definitions), "slug")),
@@ -31,10 +31,14 @@ def catalog_schema() -> str:
 
 
 def _of(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A model's schema; what it refers to is gathered in `definitions`."""
-    made = model.model_json_schema()
-    definitions.update(made.pop("$defs", {}))
-    return made
+    """A model's schema."""
+    return _gathered(model.model_json_schema(), definitions)
+
+
+def _gathered(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema; what it refers to is gathered in `definitions`."""
+    definitions.update(schema.get("$defs", {}))
+    return {name: value for name, value in schema.items() if name != "$defs"}
 
 
 def _named(schema: dict[str, Any], name: str) -> dict[str, Any]:
