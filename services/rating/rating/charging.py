@@ -101,9 +101,10 @@ def _made(
         for since, part in (*of_the_plan, *coupons):
             if part.holds(billing, since):
                 dues = coupon.lowered(part, billing, dues, left)
+        unpaid: credits.Unpaid = {}
         for credit in plan.credits:
             balance = _balance(balances, one, credit.slug)
-            dues += credits.used(credit, billing, balance, dues)
+            dues += credits.used(credit, billing, balance, dues, unpaid)
         made += [
             _charge(subscription, one.plan, due, due.due_at <= watermark if watermark else False)
             for due in dues

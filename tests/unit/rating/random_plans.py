@@ -39,17 +39,8 @@ def random_plans(draw: st.DrawFn) -> dict[str, Any]:
         of = {"of": draw(_some(slugs))} if draw(st.booleans()) else {}
         body["commitments"] = [{"slug": "minimum", "amount": draw(POSITIVE), **of}]
     if draw(st.booleans()):
-        of = {"of": draw(_some(arrears))} if arrears and draw(st.booleans()) else {}
-        body["credits"] = [
-            {
-                "slug": "pack",
-                "amount": draw(POSITIVE),
-                "price": draw(AMOUNTS),
-                "every": draw(st.sampled_from(["period", "once"])),
-                "expires_after": draw(st.integers(1, 5)),
-                **of,
-            }
-        ]
+        slugs_of_credits = ("pack", "second-pack")[: draw(st.integers(1, 2))]
+        body["credits"] = [_credits(draw, slug, arrears) for slug in slugs_of_credits]
     if draw(st.booleans()):
         percent = {"percent": draw(st.integers(1, 100).map(str))}
         off = draw(st.sampled_from([percent, {"amount": draw(POSITIVE)}]))
@@ -67,6 +58,18 @@ _COVERS = st.sampled_from(["all", "fees"])
 
 def _some(slugs: list[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(slugs), min_size=1, unique=True)
+
+
+def _credits(draw: st.DrawFn, slug: str, arrears: list[str]) -> dict[str, Any]:
+    of = {"of": draw(_some(arrears))} if arrears and draw(st.booleans()) else {}
+    return {
+        "slug": slug,
+        "amount": draw(POSITIVE),
+        "price": draw(AMOUNTS),
+        "every": draw(st.sampled_from(["period", "once"])),
+        "expires_after": draw(st.integers(1, 5)),
+        **of,
+    }
 
 
 def _price(draw: st.DrawFn, slug: str) -> dict[str, Any]:

@@ -224,6 +224,57 @@ def test_a_cut_period_buys_credit_once() -> None:
     assert [one.amount for one in made if one.kind == "credit"] == [-60, -40]
 
 
+def credits_of(amounts: list[tuple[str, list[str] | None]]) -> list[dict[str, Any]]:
+    """Credits of those amounts that pay those prices (None: all)."""
+    return [
+        {"slug": f"c{number}", "amount": amount, "price": "1", **({} if of is None else {"of": of})}
+        for number, (amount, of) in enumerate(amounts)
+    ]
+
+
+def test_of_two_credits_the_second_pays_what_the_first_has_left() -> None:
+    traffic = REQUESTS | {"slug": "traffic", "meter": "bytes"}
+    first_only = credits_of([("50", ["traffic"]), ("100", None)])
+    made = charges(
+        subscription(at(1, 1)),
+        plan(REQUESTS, traffic, credits=first_only),
+        at(1, 20),
+        {at(1, 5): "60"},
+    )
+    first, second = [one for one in made if one.kind == "credit"]
+    assert (first.amount, second.amount) == (-50, -70)
+    start = "2026-01-01T00:00:00Z"
+    assert second.evidence["paid"] == {f"requests:{start}": "60", f"traffic:{start}": "10"}
+    enough = plan(REQUESTS, credits=credits_of([("100", None), ("100", None)]))
+    made = charges(subscription(at(1, 1)), enough, at(1, 20), {at(1, 5): "60"})
+    assert [one.amount for one in made if one.kind == "credit"] == [-60, 0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 99).map(str),
+            st.sampled_from([None, ["requests"], ["traffic"], ["traffic", "requests"]]),
+        ),
+        max_size=4,
+    ),
+    st.decimals(-20, 99, places=2).map(str),
+    st.integers(1, 90),
+)
+def test_credits_never_pay_more_than_is_owed(
+    amounts: list[tuple[str, list[str] | None]], used: str, discount: int
+) -> None:
+    traffic = REQUESTS | {"slug": "traffic", "meter": "bytes", "unit_amount": f"0.{discount:02}"}
+    body = plan(REQUESTS, traffic, credits=credits_of(amounts))
+    made = charges(subscription(at(1, 1)), body, at(1, 20), {at(1, 5): used})
+    paid = -sum(one.amount for one in made if one.kind == "credit")
+    owed = {one.price: round_line(one.amount, "USD") for one in made if one.kind == "usage"}
+    assert 0 <= paid <= sum(owed.values())
+    for_all = sum(int(amount) for amount, of in amounts if of is None or len(of) == 2)
+    assert paid >= min(for_all, sum(owed.values()))
+
+
 # Trials
 
 

@@ -10,11 +10,11 @@ use are charges of their own: one is a sale, the other a payment. Neither is pro
 belongs to its plan: on another plan it rests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from common.contracts.charges import ChargeLine
 from common.events.rfc3339 import instant
@@ -29,6 +29,10 @@ from rating.prices.fields import Fields
 EVERY = ("period", "once")
 USED = "~used"
 """What the charge of the use is called behind the slug; no slug can contain it."""
+
+
+Unpaid: TypeAlias = MutableMapping[tuple[str, datetime], Decimal]
+"""What credits have left to pay of a period's charges, by part and begin."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +153,23 @@ def bought(credits: Credits, billing: BillingPeriod, balance: Balance) -> list[D
 
 
 def used(
-    credits: Credits, billing: BillingPeriod, balance: Balance, dues: Sequence[Due]
+    credits: Credits,
+    billing: BillingPeriod,
+    balance: Balance,
+    dues: Sequence[Due],
+    unpaid: Unpaid,
 ) -> list[Due]:
-    """What of the period's charges the balance pays: a negative amount."""
+    """What of the period's charges the balance pays: a negative amount. `unpaid` is kept up, so
+    that of several credits none pays what one before it has paid."""
     period = billing.period
     paid = [due for due in dues if credits.pays(due, billing)]
-    owed = sum((due.rounded(billing.currency) for due in paid), Decimal(0))
+    owing = {
+        (due.part, due.start): unpaid.setdefault(
+            (due.part, due.start), due.rounded(billing.currency)
+        )
+        for due in paid
+    }
+    owed = sum(owing.values(), Decimal(0))
     before = sum((grant.left for grant in balance.usable(period.start)), Decimal(0))
     lines = []
     for grant in balance.usable(period.start):
@@ -172,6 +187,7 @@ def used(
         owed -= taken
     if not before:
         return []
+    _pay(unpaid, owing, -sum((line.amount for line in lines), Decimal(0)))
     return [
         Due(
             part=f"{credits.slug}{USED}",
@@ -190,9 +206,16 @@ def used(
                     plain(sum((one.left for one in balance.usable(period.start)), Decimal(0))),
                 ],
                 "paid": {
-                    f"{due.part}:{instant(due.start)}": plain(due.rounded(billing.currency))
-                    for due in paid
+                    f"{part}:{instant(start)}": plain(left) for (part, start), left in owing.items()
                 },
             },
         )
     ]
+
+
+def _pay(unpaid: Unpaid, owing: Iterable[tuple[str, datetime]], amount: Decimal) -> None:
+    """Take `amount` off what is left of those charges, the first ones first."""
+    for place in owing:
+        part = min(amount, max(unpaid[place], Decimal(0)))
+        unpaid[place] -= part
+        amount -= part
