@@ -54,6 +54,20 @@ async def test_the_wallet_pays_the_taxed_invoice_as_the_interim_said(centre: Cen
     assert (rest["items"], rest["next"]) == ([first.json()], None)
 
 
+async def test_taxes_of_known_cases(centre: Centre) -> None:
+    """A fee of 50 for 24 of 31 days; four lines whose taxes would be 0.01 more one by one."""
+    tax = Tax(name="VAT", percent=Decimal(20))
+    fee = str(Decimal(1200) / 31)
+    for key, amounts, total in (
+        ("fee", [fee], "46.45"),
+        ("sum", ["68.33", "68.33", "57.50", "85.00"], "334.99"),
+    ):
+        await centre.define(msgspec.structs.replace(ACME, key=key, taxes=[tax]))
+        charges = [ended(f"{key}{i}", one, tenant=key) for i, one in enumerate(amounts)]
+        await centre.publish(*charges)
+        assert (await centre.until_charged(len(amounts), key))["total"] == total
+
+
 async def test_money_moves_once_a_key(centre: Centre) -> None:
     first, again = await pay(centre, "5"), await pay(centre, "5")
     assert again.json() == first.json()
