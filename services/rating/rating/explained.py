@@ -16,7 +16,8 @@ from common.money import plain, round_line
 from common.periods import SLOT, slot_of
 from common.usage import Usage as Used
 from common.usage import UsageRow
-from rating.exact import EXACT
+from rating.equations import number
+from rating.exact import EXACT, times
 from rating.holding import LevelPage, holding
 from rating.parts.usage import Levels
 from rating.remade import remake
@@ -47,9 +48,10 @@ class RowOut(BaseModel):
 
 
 class LevelOut(BaseModel):
-    """A level that held for [from, to) of the period: `unit_seconds` = level × seconds. It was
-    reported at `reported_at`, before the period where it is the one that the period begins with;
-    `events`: where the aggregator lists the report."""
+    """A level that held for [from, to) of the period: `unit_seconds` = level × seconds, both exact;
+    `hours` and `unit_hours` are the same for a reader, as in `steps`. It was reported at
+    `reported_at`, before the period where it is the one that the period begins with; `events`:
+    where the aggregator lists the report."""
 
     group: dict[str, str]
     level: str
@@ -58,6 +60,8 @@ class LevelOut(BaseModel):
     to: datetime
     seconds: str
     unit_seconds: str
+    hours: str
+    unit_hours: str
     events: str
 
 
@@ -160,6 +164,8 @@ def _levels(charge: Charge, page: LevelPage) -> LevelsOut:
                 to=one.end,
                 seconds=plain(one.seconds),
                 unit_seconds=plain(one.level * one.seconds),
+                hours=number(one.hours),
+                unit_hours=number(times(one.level, one.hours)),
                 events=_events(charge, one.group, slot_of(one.reported_at), SLOT),
             )
             for one in page.held

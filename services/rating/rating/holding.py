@@ -38,7 +38,7 @@ def holding(evidence: Mapping[str, Any], page: LevelPage | None) -> list[Equatio
         told: list[Equation] = []
         sums: list[Exact] = []
         for group, levels in groupby(held, key=lambda one: one.group):
-            products = [(one.level, over(one.seconds, _HOUR)) for one in levels]
+            products = [(one.level, one.hours) for one in levels]
             sums.append(sum_of([times(level, hours) for level, hours in products]))
             terms = " + ".join(f"{number(level)} × {number(hours)} h" for level, hours in products)
             named = ", ".join(f"{name}={value}" for name, value in group.items())

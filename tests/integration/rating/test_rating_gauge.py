@@ -78,6 +78,8 @@ async def test_a_charge_says_how_long_levels_were_held(client: httpx.AsyncClient
         "to": "2026-10-16T12:00:00Z",
         "seconds": "1339200",
         "unit_seconds": "133920000",
+        "hours": "372",
+        "unit_hours": "37,200",
         "events": "/v1/usage/events?meter=stored&tenant=acme&from=2026-09-16T00%3A00%3A00Z"
         "&to=2026-09-16T00%3A00%3A10Z",
     }

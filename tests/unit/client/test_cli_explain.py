@@ -88,6 +88,8 @@ def level(value: str, start: str, end: str, days: int, **more: Any) -> dict[str,
         "to": end,
         "seconds": str(seconds),
         "unit_seconds": str(int(value) * seconds),
+        "hours": str(days * 24),
+        "unit_hours": f"{int(value) * days * 24:,}",
         "events": f"/v1/usage/events?meter=stored&tenant=acme&from={start}",
     } | more
 
@@ -112,11 +114,10 @@ def test_a_gauge_is_told_level_by_level(run: Run, platform: Platform, service: S
     _, out, _ = run("explain", "c1", "--events", "2026-10-03T12:00:00Z")
     told = [line.lstrip(" │├└─") for line in out.splitlines()]
     assert (
-        "100 from 2026-10-01T00:00:00Z to 2026-10-05T00:00:00Z, 345,600 s: 34,560,000 unit-seconds "
+        "100 from 2026-10-01T00:00:00Z to 2026-10-05T00:00:00Z, 96 h: 9,600 unit-hours "
         "(reported before, at 2026-09-20T08:00:00Z)"
     ) in told
     assert (
-        "disk=a: 10 from 2026-10-05T00:00:00Z to 2026-10-08T00:00:00Z, 259,200 s: "
-        "2,592,000 unit-seconds"
+        "disk=a: 10 from 2026-10-05T00:00:00Z to 2026-10-08T00:00:00Z, 72 h: 720 unit-hours"
     ) in told
     assert told[-1] == "2026-09-20T08:00:00Z s e1: 100"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -130,11 +129,10 @@ def _print(
 
 
 def _held(level: dict[str, Any]) -> str:
-    """`disk=a: 100 from A to B, 345,600 s: 34,560,000 unit-seconds (reported at R, before)`"""
+    """`disk=a: 100 from A to B, 96 h: 9,600 unit-hours (reported before, at R)`"""
     group = f"{text(level['group'])}: " if level["group"] else ""
-    seconds, product = Decimal(level["seconds"]), Decimal(level["unit_seconds"])
-    said = f"{group}{level['level']} from {level['from']} to {level['to']}, {seconds:,f} s"
-    said += f": {product:,f} unit-seconds"
+    said = f"{group}{level['level']} from {level['from']} to {level['to']}, {level['hours']} h"
+    said += f": {level['unit_hours']} unit-hours"
     before = level["reported_at"] != level["from"]
     return f"{said} (reported before, at {level['reported_at']})" if before else said
 

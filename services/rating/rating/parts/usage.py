@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Any, Final
 
 from common.events.rfc3339 import instant
 from common.money import plain
@@ -22,6 +22,9 @@ from rating.prices.percentage import Percentage
 from rating.prices.time_weighted import TimeWeighted
 from rating.proration import Proration, hours_between
 from rating.rate import Context, Usage, left_over, rate
+
+_HOUR: Final = Decimal(3600)
+"""In seconds."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,10 @@ class HeldLevel:
     def seconds(self) -> Decimal:
         microseconds = (self.end - self.start) // timedelta(microseconds=1)
         return Decimal(microseconds).scaleb(-6)
+
+    @property
+    def hours(self) -> Exact:
+        return over(self.seconds, _HOUR)
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ def _usage(
         groups = tuple((cell["group"], Decimal(cell["quantity"])) for cell in cells)
     if levels is None:
         return Usage(quantity, Seen(count=evidence.get("events"), groups=groups), rolled_over)
-    unit_hours = over(Decimal(levels["unit_seconds"]), Decimal(3600))
+    unit_hours = over(Decimal(levels["unit_seconds"]), _HOUR)
     return Usage(unit_hours, Seen(hours=hours_between(*whole)), rolled_over)
 
 
