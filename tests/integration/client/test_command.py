@@ -100,6 +100,16 @@ async def test_from_a_catalog_to_an_invoice_with_the_command_alone(
         code, out = await run("plan", "apply", "-f", str(tmp_path / "exported.yaml"))
         assert code == 0, out
         assert (await run("plan", "export"))[1] == exported
+
+        (tmp_path / "dearer.yaml").write_text(exported.replace("'1.5'", "'2.5'"))
+        dearer = ("-f", str(tmp_path / "dearer.yaml"))
+        reviewed = (await parsed("plan", "diff", *dearer))["revision"]
+        await run("rules", "delete", "quota")
+        code, out = await run("plan", "apply", *dearer, "--revision", reviewed)
+        assert (code, "catalog_changed" in out) == (1, True), out
+        code, out = await run("plan", "apply", "-f", str(tmp_path / "exported.yaml"))
+        assert code == 0, out
+        assert (await run("plan", "export"))[1] == exported
         for _ in range(2):
             sent = await parsed("events", "send", "-f", str(events))
             assert sent == {"accepted": 4, "rejected": []}
