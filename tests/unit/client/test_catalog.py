@@ -239,7 +239,12 @@ def test_a_faulty_plan_does_not_hide_what_the_others_change(
 
 
 def test_an_empty_catalog_is_said_to_be_empty(plan: PlanCommand, tmp_path: Path) -> None:
-    assert plan("export") == ("", "the catalog is empty: there is nothing to export\n")
+    said = ("", "the catalog is empty: there is nothing to export\n")
+    assert plan("export") == said
+    # As after a wrong address: what is there is not replaced with nothing.
+    (tmp_path / "kept.yaml").write_text(PLANS, encoding="utf-8")
+    assert plan("export", "-o", str(tmp_path), "--replace") == said
+    assert (tmp_path / "kept.yaml").exists()
 
 
 def test_an_export_does_not_mix_with_other_files(

@@ -1,1 +1,1 @@
-"""The catalog as code: files in, what would change, all of it or nothing, and files out."""
+"""The catalog as code: files in, what would change, bringing it about, and files out."""

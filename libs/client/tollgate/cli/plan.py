@@ -1,5 +1,5 @@
-"""`tollgate plan`: the catalog as code. What would change and whom it concerns, all of it or
-nothing, and the catalog as files."""
+"""`tollgate plan`: the catalog as code. What would change and whom it concerns, bringing it about,
+and the catalog as files."""
 
 import getpass
 import re
@@ -66,8 +66,9 @@ def apply(
     wait: Annotated[float, typer.Option(help="Seconds to wait for services to learn.")] = 30,
     as_json: Json = False,
 ) -> None:
-    """Bring the catalog about: all of it, or nothing. Everything is checked first; plans are
-    published together in one revision. Twice is once."""
+    """Bring the catalog about. Everything is checked before anything is written: meters, then all
+    plans in one revision, then rules. Twice is once; what a run that dies leaves is valid, and the
+    next one goes on from there."""
     if revision is not None and not REVISION.fullmatch(revision):
         raise BadCatalog(
             f"{revision!r} is not a revision, such as 41-9f2c81d07a3b; `diff` tells it"
@@ -116,6 +117,7 @@ def export(
         catalog = look(client).catalog()
     if not any(catalog.values()):
         print_error("the catalog is empty: there is nothing to export")
+        return
     if output is None:
         sys.stdout.write(write(catalog))
         return
