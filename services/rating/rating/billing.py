@@ -13,6 +13,7 @@ from common.periods import Period, Recurrence, periods
 from rating.history import Segment, Terms, Timeline
 from rating.parts.period import BillingPeriod, Piece
 from rating.plan import Plan
+from rating.prices.fields import FieldError
 from rating.subscription import Subscription
 
 
@@ -29,13 +30,15 @@ class PlanKey(NamedTuple):
 @dataclass(frozen=True)
 class PlanVersion:
     """A published plan, as it is for a subscription. `units`: of its meters, as they were when it
-    was published. `overrides`: the tenant's own prices in it, by slug."""
+    was published. `overrides`: the tenant's own prices in it, by slug. `tolerated`: what a new plan
+    or price would be refused for."""
 
     slug: str
     version: int
     plan: Plan
     units: Mapping[str, str]
     overrides: tuple[tuple[str, str], ...] = ()
+    tolerated: tuple[FieldError, ...] = ()
 
 
 Plans = Mapping[PlanKey, PlanVersion]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from common.contracts.meters import Meter
 from rating.parts.price import PlanPrice
-from rating.plan import Plan
+from rating.plan import Plan, placed
 from rating.prices.fields import FieldError
 from rating.prices.matrix import Matrix
 from rating.prices.percentage import Percentage
@@ -22,15 +22,6 @@ ADDS_UP: Final = ("count", "sum")
 """Aggregations of which the parts add up to the whole."""
 GAUGE: Final = "latest"
 """The aggregation of meters that report levels."""
-
-
-def placed(plan: Plan) -> Iterator[tuple[str, PlanPrice]]:
-    """The plan's prices, each with its path in the body."""
-    for place, price in enumerate(plan.prices):
-        yield f"prices[{place}]", price
-    for add_on_place, add_on in enumerate(plan.add_ons):
-        for place, price in enumerate(add_on.prices):
-            yield f"add_ons[{add_on_place}].prices[{place}]", price
 
 
 def misfits(plan: Plan, meters: Mapping[str, Meter]) -> list[FieldError]:

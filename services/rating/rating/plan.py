@@ -18,7 +18,8 @@ from rating.parts.one_off import OneOff, read_one_off
 from rating.parts.price import PlanPrice, read_plan_price
 from rating.parts.trial import Trial, read_trial
 from rating.parts.window import maybe_instant
-from rating.prices.fields import FieldError, Fields
+from rating.prices.fields import FieldError, Fields, grave
+from rating.prices.time_weighted import TimeWeighted
 from rating.variants import IDENTIFYING, in_currency, part
 
 __all__ = ["SLUG", "SLUG_RULE", "Plan", "PlanPrice", "currency_problem", "read_plan"]
@@ -137,7 +138,7 @@ def read_plan(body: Mapping[str, Any]) -> tuple[Plan, list[FieldError]]:
         variant, wrong = _variant(body, str(currency))
         known = {(error.path, error.message) for error in errors}
         errors += [
-            FieldError(f"currencies.{currency}{_below(error.path)}", error.message, error.code)
+            replace(error, path=f"currencies.{currency}{_below(error.path)}")
             for error in wrong
             if (error.path, error.message) not in known
         ]
@@ -169,8 +170,9 @@ def _read(body: Mapping[str, Any], fields: Fields) -> tuple[Plan, list[FieldErro
         effective_from=maybe_instant(fields, "effective_from"),
     )
     fields.finish()
-    if not fields.errors:
+    if not grave(fields.errors):
         _check_references(plan, fields)
+        _check_months(plan, fields)
     return plan, fields.errors
 
 
@@ -197,6 +199,28 @@ def _check_references(plan: Plan, fields: Fields) -> None:
                     fields.refuse(f"{section}[{place}].of", f"{slug} is {what}")
 
 
+def placed(plan: Plan) -> Iterator[tuple[str, PlanPrice]]:
+    """The plan's prices, each with its path in the body."""
+    for place, price in enumerate(plan.prices):
+        yield f"prices[{place}]", price
+    for add_on_place, add_on in enumerate(plan.add_ons):
+        for place, price in enumerate(add_on.prices):
+            yield f"add_ons[{add_on_place}].prices[{place}]", price
+
+
+def _check_months(plan: Plan, fields: Fields) -> None:
+    """A level's price of a month is divided by the hours of the billing period: where that is no
+    month, it is another price than its author means."""
+    if plan.interval.is_month:
+        return
+    for path, price in placed(plan):
+        model = price.price.model
+        if isinstance(model, TimeWeighted) and model.per == "month":
+            said = f"would be a price of the whole billing period, {plan.interval.words()}: "
+            said += 'use "hour", or the interval "month"'
+            fields.refuse(f"{path}.per", said, tolerated=True)
+
+
 def _variant(body: Mapping[str, Any], currency: str) -> tuple[Plan, list[FieldError]]:
     """The plan in another currency, where each amount of money must be said again."""
     said: Any = body["currencies"][currency]
@@ -216,7 +240,7 @@ def _variant(body: Mapping[str, Any], currency: str) -> tuple[Plan, list[FieldEr
     usable = {slug: fields for slug, fields in said.items() if isinstance(fields, Mapping)}
     variant = in_currency({**body, "currencies": {currency: usable}}, currency)
     plan, wrong = _read(variant or body, Fields(variant or body, "", []))
-    if not wrong:
+    if not grave(wrong):
         errors += [
             FieldError(slug, f"has no amount in {currency}")
             for slug in _money_parts(plan)

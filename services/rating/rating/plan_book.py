@@ -7,7 +7,7 @@ import msgspec
 
 from rating.billing import PlanKey, PlanVersion
 from rating.plan import read_plan
-from rating.prices.fields import FieldError
+from rating.prices.fields import FieldError, grave
 from rating.store import plans
 from rating.store.plans import PlanRow
 from rating.variants import in_currency, with_fields
@@ -39,11 +39,13 @@ class PlanBook:
 
 
 class NoVariant(ValueError):
-    """A plan cannot be sold that way; `errors` say where."""
+    """A plan cannot be sold that way; `errors` say where in `body`, the plan as it would be."""
 
-    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self, message: str, errors: Sequence[FieldError] = (), body: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
-        self.errors = list(errors)
+        self.errors, self.body = list(errors), body or {}
 
 
 def variant(row: PlanRow, key: PlanKey) -> PlanVersion:
@@ -55,7 +57,7 @@ def variant(row: PlanRow, key: PlanKey) -> PlanVersion:
         fields = {slug: msgspec.json.decode(said) for slug, said in key.overrides}
         body = with_fields(body, fields)
     plan, errors = read_plan(body)
-    if errors:
+    if grave(errors):
         said = "; ".join(f"{one.path}: {one.message}" for one in errors[:5])
-        raise NoVariant(f"plan {row.plan} version {row.version} cannot be so: {said}", errors)
-    return PlanVersion(row.plan, row.version, plan, row.units, key.overrides)
+        raise NoVariant(f"plan {row.plan} version {row.version} cannot be so: {said}", errors, body)
+    return PlanVersion(row.plan, row.version, plan, row.units, key.overrides, tuple(errors))

@@ -9,7 +9,7 @@ from common.money import plain
 from rating.modifiers.conversion import Conversion, read_conversion
 from rating.modifiers.discount import Discount, read_discount
 from rating.prices import MODELS
-from rating.prices.fields import Fields
+from rating.prices.fields import Fields, grave
 from rating.prices.flat import Flat
 from rating.prices.model import PriceModel
 
@@ -114,6 +114,6 @@ def price_of(value: Mapping[str, Any]) -> Price:
     fields = Fields({k: v for k, v in value.items() if k not in OF_THE_PLAN}, "", [])
     price = read_price(fields)
     fields.finish()
-    if fields.errors:
-        raise ValueError(f"a stored price is invalid: {fields.errors}")
+    if wrong := grave(fields.errors):
+        raise ValueError(f"a stored price is invalid: {wrong}")
     return price

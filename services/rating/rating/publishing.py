@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rating.plan import Plan, read_plan
+from rating.prices.fields import FieldError, grave
 from rating.store import catalog, plans
 from rating.store.plans import PlanRow
 
@@ -47,6 +48,20 @@ class RevisionChanged(Exception):
 def says_the_same(row: PlanRow, plan: Plan) -> bool:
     """Whether a version says what is wanted, however its decimals are written."""
     return read_plan(row.body)[0] == plan
+
+
+async def faults(
+    connection: Any, slug: str, plan: Plan, wrong: Sequence[FieldError]
+) -> list[FieldError]:
+    """What of `wrong` stands in the way of publishing `plan`. What says the same as the newest
+    version makes no new one, so it may have what was tolerated there."""
+    if len(grave(wrong)) == len(wrong):
+        return list(wrong)
+    newest = await plans.newest(connection, slug)
+    if newest is None or not says_the_same(newest, plan):
+        return list(wrong)
+    stored = read_plan(newest.body)[1]
+    return [error for error in wrong if not error.tolerated or error not in stored]
 
 
 async def publish(

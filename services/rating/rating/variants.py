@@ -27,6 +27,18 @@ def parts_of(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
                 yield section, part
 
 
+def place_of(body: Mapping[str, Any], slug: str) -> str | None:
+    """Where the part with that slug stands in a body that was accepted: `add_ons[0].prices[1]`."""
+    for section in SECTIONS:
+        for place, part in enumerate(_objects(body.get(section))):
+            if part.get("slug") == slug:
+                return f"{section}[{place}]"
+    for place, add_on in enumerate(_objects(body.get("add_ons"))):
+        if (inner := place_of({**add_on, "add_ons": None}, slug)) is not None:
+            return f"add_ons[{place}].{inner}"
+    return None
+
+
 def part(body: Mapping[str, Any], slug: str) -> tuple[str, Mapping[str, Any]] | None:
     """(section, part) with that slug."""
     return next((found for found in parts_of(body) if found[1].get("slug") == slug), None)

@@ -149,4 +149,4 @@ async def test_an_override_looks_at_nothing_that_the_meter_lacks(
     change = {"type": "override", "price": "traffic", "fields": fields}
     answer = await client.post(f"/v1/subscriptions/{one['id']}/changes", json=change)
     problem = refused(answer, 422, "unfit_meter")
-    assert problem["errors"][0]["path"] == "body.fields (prices[0].dimensions)"
+    assert problem["errors"][0]["path"] == "body.fields.dimensions"

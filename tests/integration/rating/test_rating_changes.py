@@ -247,7 +247,7 @@ async def test_an_own_price_that_cannot_be_names_the_field(
     body = {"type": "override", "price": "base", "fields": {"amount": "-1"}}
     answer = await client.post(f"/v1/subscriptions/{subscription}/changes", json=body)
     problem = refused(answer, 422, "invalid_price")
-    assert problem["errors"][0]["path"] == "body.fields (prices[0].amount)"
+    assert problem["errors"][0]["path"] == "body.fields.amount"
 
 
 async def test_a_change_onto_a_plan_that_another_subscription_holds_is_refused(

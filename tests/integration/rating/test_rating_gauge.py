@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
-from tests.integration.rating.world import World, amounts, charges_of, refused
+from tests.integration.rating.world import World, amounts, charges_of, put, refused
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
@@ -213,3 +214,45 @@ async def test_a_price_is_rated_at_its_own_end_though_nothing_is_reported(
 
     await charged_at(NOVEMBER + timedelta(days=2), "0")
     await charged_at(NOVEMBER + timedelta(days=15), "50")
+
+
+async def test_a_price_of_a_month_is_not_published_for_a_quarter_but_one_that_was_goes_on(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    body: dict[str, Any] = {"name": "Q", "currency": "USD", "interval": "quarter"}
+    monthly, hourly = (body | {"prices": [VOLUMES | {"per": per}]} for per in ("month", "hour"))
+    problem = refused(await client.put("/v1/plans/quarterly", json=monthly), 422, "invalid_price")
+    assert problem["errors"][0]["path"] == "body.prices[0].per"
+    await world.tenant(client, "brill")
+    await put(client, "/v1/plans/quarterly", hourly)
+    await put(client, "/v1/plans/exact", hourly)
+    connection = await asyncpg.connect(world.database.owner_url)
+    await connection.execute(
+        """
+        INSERT INTO rating.plan_versions (plan, version, body, units)
+        SELECT plan, 2, jsonb_set(body, '{prices,0,per}', '"month"'), units
+          FROM rating.plan_versions
+         WHERE plan = 'quarterly';
+        UPDATE rating.plans SET version = 2 WHERE slug = 'quarterly'
+        """
+    )
+    await connection.close()
+
+    stored = (await client.get("/v1/plans/quarterly")).json()
+    kept = {name: stored[name] for name in ("name", "currency", "interval", "prices")}
+    again = await client.put("/v1/plans/quarterly", json=kept)
+    assert (again.status_code, again.json()["version"]) == (200, 2)
+    plans = {"plans": [{"slug": "quarterly", **kept}]}
+    assert (await client.post("/v1/catalog", json=plans)).status_code == 200
+    dearer = kept | {"prices": [VOLUMES | {"unit_amount": "2"}]}
+    refused(await client.put("/v1/plans/quarterly", json=dearer), 422, "invalid_price")
+
+    old = await world.subscribe(client, "brill", "quarterly", OCTOBER)
+    own = {"type": "override", "price": "volumes", "fields": {"unit_amount": "2"}}
+    answer = await client.post(f"/v1/subscriptions/{old}/changes", json=own)
+    assert answer.status_code == 201, answer.text
+    new = await world.subscribe(client, "brill", "exact", OCTOBER)
+    own["fields"] = {"per": "month"}
+    answer = await client.post(f"/v1/subscriptions/{new}/changes", json=own)
+    problem = refused(answer, 422, "invalid_price")
+    assert [one["path"] for one in problem["errors"]] == ["body.fields.per"]

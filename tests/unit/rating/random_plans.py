@@ -48,6 +48,8 @@ def random_plans(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         add_on = {"slug": "backup", "name": "Backup", "prices": [_price(draw, "backup-price")]}
         body["add_ons"] = [add_on]
+    if body["interval"] != "month":
+        _by_the_hour(body)
     if draw(st.booleans()):
         body["currencies"] = {"EUR": _in_euro(body)}
     return body
@@ -88,11 +90,21 @@ def _price(draw: st.DrawFn, slug: str) -> dict[str, Any]:
     return made
 
 
+def _prices_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*body["prices"], *(p for add_on in body.get("add_ons", []) for p in add_on["prices"])]
+
+
+def _by_the_hour(body: dict[str, Any]) -> None:
+    """Levels have no price of a month where the billing period is none."""
+    for price in _prices_of(body):
+        if "per" in price:
+            price["per"] = "hour"
+
+
 def _in_euro(body: dict[str, Any]) -> dict[str, Any]:
     """The same amounts, said again."""
     said: dict[str, Any] = {}
-    prices = [*body["prices"], *(p for add_on in body.get("add_ons", []) for p in add_on["prices"])]
-    for price in prices:
+    for price in _prices_of(body):
         money = {name: value for name, value in price.items() if name in MONEY}
         said[price["slug"]] = money
     for section in ("one_offs", "commitments", "credits", "coupons"):

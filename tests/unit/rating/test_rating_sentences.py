@@ -97,6 +97,10 @@ TOO_LONG = "has more than 20 digits before the point or 18 after it"
             ],
         ),
         (
+            UNIT | {"conversion": {"divide": "3", "precision": 2}},
+            [("price.conversion.precision", "needs a rounding: ceiling, floor, half_up")],
+        ),
+        (
             UNIT | {"conversion": {"divide": "1", "precision": "1.0"}},
             [("price.conversion.precision", "must be a whole number from 0 to 18")],
         ),
@@ -196,8 +200,9 @@ def test_a_long_name_is_cut(length: int, shown_characters: int) -> None:
         UNIT | {"minimum": "1", "maximum": "1.0"},
         UNIT | {"discount": {"percent": "100"}},
         UNIT | {"discount": {"percent": "0"}},
-        UNIT | {"conversion": {"divide": "1", "precision": 18}},
-        UNIT | {"conversion": {"divide": "0.000000000000000001", "precision": "0"}},
+        UNIT | {"conversion": {"divide": "1", "rounding": "floor", "precision": 18}},
+        UNIT | {"conversion": {"divide": "1", "rounding": "none", "precision": 18}},
+        UNIT | {"conversion": {"divide": "0.000000000000000001", "precision": None}},
         UNIT | {"unit_amount": "99999999999999999999.999999999999999999"},
         UNIT | {"unit_amount": "10000e15"},
     ],
@@ -311,7 +316,7 @@ def test_a_stored_price_that_is_invalid_says_where() -> None:
 @pytest.mark.parametrize(
     ("conversion", "canonical", "said"),
     [
-        ({"divide": "10.0", "precision": 3}, {"divide": "10"}, "÷ 10"),
+        ({"divide": "10.0", "rounding": "none", "precision": 3}, {"divide": "10"}, "÷ 10"),
         ({"multiply": 2, "rounding": "none"}, {"multiply": "2"}, "× 2"),
         (
             {"divide": "10", "rounding": "floor"},

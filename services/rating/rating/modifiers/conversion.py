@@ -1,7 +1,7 @@
 """conversion: from the meter's unit to the unit that is priced.
 
 `{"divide": "1000", "rounding": "ceiling"}`: 1400 becomes 2. `precision`: decimals that rounding
-keeps, 0 when left out. The whole period's usage is converted, once.
+keeps, 0 when left out; with `none` it says nothing. The whole period's usage is converted, once.
 """
 
 from dataclasses import dataclass
@@ -70,5 +70,9 @@ def read_conversion(fields: Fields) -> Conversion | None:
     factor = item.decimal(name, above_zero=True) if given else Decimal(1)
     rounding = item.choice("rounding", ROUNDINGS, default="none")
     precision = item.whole("precision", default=0, most=18)
+    is_given = item.raw("precision") is not None and item.is_right("precision")
+    if is_given and item.raw("rounding") is None:
+        said = f"needs a rounding: {', '.join(ROUNDINGS[1:])}"
+        item.refuse("precision", said, tolerated=True)
     item.finish()
     return Conversion(factor, name == "divide", rounding, precision if rounding != "none" else 0)

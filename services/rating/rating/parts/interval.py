@@ -28,6 +28,11 @@ class Interval:
         since = start if self.alignment == "anniversary" else None
         return Recurrence(self.unit, self.count, zone, anchor_day, since)
 
+    @property
+    def is_month(self) -> bool:
+        """Whether a period is one month."""
+        return (self.unit, self.count) == ("month", 1)
+
     def written(self) -> str | dict[str, int]:
         """As a plan says it."""
         if self.unit == "month":

@@ -1,7 +1,7 @@
 """Reads the fields of a price as a caller wrote them, and says exactly what is wrong where."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -19,11 +19,19 @@ DECIMALS: Final = 18
 
 @dataclass(frozen=True)
 class FieldError:
-    """`path` as in `prices[0].tiers[1].up_to`; `message` is a sentence. `code` is the API's."""
+    """`path` as in `prices[0].tiers[1].up_to`; `message` is a sentence. `code` is the API's.
+    `tolerated`: what was accepted before the rule existed stays readable; only what is new is
+    refused."""
 
     path: str
     message: str
     code: str = "invalid_price"
+    tolerated: bool = False
+
+
+def grave(errors: Iterable[FieldError]) -> list[FieldError]:
+    """The errors that nothing may have, however old."""
+    return [error for error in errors if not error.tolerated]
 
 
 class Fields:
@@ -41,10 +49,12 @@ class Fields:
         """The path of a field, as callers write it."""
         return f"{self._path}.{name}" if self._path else name
 
-    def refuse(self, name: str, message: str, code: str = "invalid_price") -> None:
+    def refuse(
+        self, name: str, message: str, code: str = "invalid_price", *, tolerated: bool = False
+    ) -> None:
         """Report the field `name`."""
         self._wrong.add(name)
-        self.errors.append(FieldError(self.path(name), message, code))
+        self.errors.append(FieldError(self.path(name), message, code, tolerated))
 
     def refuse_value(self, name: str, value: Any, rule: str) -> None:
         """Report a field that is missing, or whose value is not what the rule says it must be."""

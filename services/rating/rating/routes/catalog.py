@@ -20,7 +20,7 @@ from rating.meter_fit import meter_faults, named_meters
 from rating.plan import read_plan
 from rating.plan_schema import PLAN_SCHEMA
 from rating.prices.fields import FieldError
-from rating.publishing import RevisionChanged, Wanted, foresee, log_published, publish
+from rating.publishing import RevisionChanged, Wanted, faults, foresee, log_published, publish
 from rating.routes.plans import find_meters
 from rating.store import catalog, plans
 
@@ -86,7 +86,11 @@ async def get_schema() -> dict[str, Any]:
 async def _wanted(body: CatalogIn, request: Request) -> list[Wanted]:
     """The plans of a body; raises `ApiError` with everything that is wrong with any of them."""
     read = [read_plan(one.body) for one in body.plans]
-    wrong = [[*errors, *_twice(body, place)] for place, (_, errors) in enumerate(read)]
+    pool = request.app.state.pool
+    wrong = [
+        [*await faults(pool, one.slug, plan, errors), *_twice(body, place)]
+        for place, (one, (plan, errors)) in enumerate(zip(body.plans, read, strict=True))
+    ]
     meters = await _meters(body, request, _placed(wrong))
     for one, (plan, _), found in zip(body.plans, read, wrong, strict=True):
         found += meter_faults(one.body, plan, found, meters, assumed=body.meters)

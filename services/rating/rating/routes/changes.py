@@ -1,6 +1,6 @@
 """Changes of a subscription, with a preview of what they would do, and its history."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, cast
@@ -14,7 +14,7 @@ from common.idempotency import IdempotencyKey, once
 from common.money import plain
 from rating import change_schemas as schemas
 from rating.assess import assess
-from rating.billing import Plans, key_of, keys_of
+from rating.billing import Plans, PlanVersion, key_of, keys_of
 from rating.change_schemas import Change, ChangeOut, Difference, FactOut, HistoryOut, SegmentOut
 from rating.changes import (
     coupon_errors,
@@ -26,14 +26,15 @@ from rating.changes import (
 from rating.errors import INVALID_PRICE, UNFIT_METER
 from rating.history import Fact, Kind
 from rating.meter_fit import misfits
-from rating.plan import Plan
 from rating.plan_book import NoVariant
+from rating.prices.fields import FieldError
 from rating.rerating import repriced
 from rating.routes.subscriptions import Id, answer, found, locked, plan_for, require_free
 from rating.schemas import SubscriptionOut
 from rating.store import SCHEMA, charges, subscriptions, tenants
 from rating.store.usage import StoredUsage
 from rating.subscription import Refused, Subscription, plan_spans
+from rating.variants import place_of
 
 router = APIRouter(tags=["subscriptions"])
 Preview = Annotated[bool, Query(description="Only say what the change would do.")]
@@ -97,12 +98,12 @@ async def _change(
     except Refused as refused:
         raise answer(refused) from None
     except NoVariant as error:
-        paths = [
-            {"path": f"body.fields ({one.path})", "message": one.message} for one in error.errors
-        ]
+        paths = _paths(body, error.errors, error.body)
         raise ApiError(INVALID_PRICE, str(error), errors=paths) from None
-    if body.type == "override":
-        _require_fit(request, [plans[key].plan for key in keys_of(after) - keys_of(subscription)])
+    if isinstance(body, schemas.OverrideChange):
+        before = [plans[key] for key in keys_of(subscription)]
+        added = [plans[key] for key in keys_of(after) - keys_of(subscription)]
+        _require_fit(request, body, before, added)
     for plan in {span[0] for span in plan_spans(after.timeline)}:
         wanted = [
             (start, end) for held, _, start, end in plan_spans(after.timeline) if held == plan
@@ -124,16 +125,46 @@ async def _change(
     return shown.model_dump(mode="json", by_alias=True)
 
 
-def _require_fit(request: Request, wanted: Iterable[Plan]) -> None:
-    """Raises `ApiError` where an override's model looks at what a known meter does not keep."""
+def _require_fit(
+    request: Request,
+    body: schemas.OverrideChange,
+    before: Sequence[PlanVersion],
+    added: Sequence[PlanVersion],
+) -> None:
+    """Raises `ApiError` where an override makes a price that no new plan may have, or whose model
+    looks at what a known meter does not keep."""
     definition = request.app.state.meters.definition
-    for plan in wanted:
+    known = {error for version in before for error in version.tolerated}
+    for version in added:
+        plan = version.plan
         meters = {slug: meter for slug in plan.meters if (meter := definition(slug)) is not None}
-        if errors := misfits(plan, meters):
-            paths = [
-                {"path": f"body.fields ({one.path})", "message": one.message} for one in errors
-            ]
-            raise ApiError(UNFIT_METER, errors[0].message, errors=paths)
+        refused = [error for error in version.tolerated if error not in known]
+        for code, errors in ((INVALID_PRICE, refused), (UNFIT_METER, misfits(plan, meters))):
+            if errors:
+                paths = _paths(body, errors, plan.canonical())
+                raise ApiError(code, errors[0].message, errors=paths)
+
+
+def _paths(
+    body: Change, errors: Iterable[FieldError], plan: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """What is wrong with a plan, where the change has it."""
+    if not isinstance(body, schemas.OverrideChange):
+        path = "body.plan" if isinstance(body, schemas.PlanChange) else "body"
+        return [{"path": path, "message": f"{one.path}: {one.message}"} for one in errors]
+    place = place_of(plan, body.price) or body.price
+    return [
+        {
+            "path": f"body.fields{_below(one.path, place)}",
+            "message": one.message,
+        }
+        for one in errors
+    ]
+
+
+def _below(path: str, place: str) -> str:
+    """`.unit_amount` of `prices[1].unit_amount`, nothing of what stands elsewhere."""
+    return path.removeprefix(place) if path.startswith(f"{place}.") else ""
 
 
 async def _fact(

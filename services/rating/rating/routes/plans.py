@@ -13,7 +13,7 @@ from rating.errors import UNKNOWN_PLAN, refuse
 from rating.meter_fit import meter_faults, named_meters
 from rating.plan import Plan, read_plan
 from rating.prices.fields import FieldError
-from rating.publishing import Wanted, log_published, publish, says_the_same
+from rating.publishing import Wanted, faults, log_published, publish, says_the_same
 from rating.schemas import SLUG, PlanList, PlanOut
 from rating.store import plans
 
@@ -46,6 +46,7 @@ async def put_plan(
     """
     plan, wrong = read_plan(body)
     pool = request.app.state.pool
+    wrong = await faults(pool, slug, plan, wrong)
     newest = await plans.newest(pool, slug)
     if not wrong and newest is not None and says_the_same(newest, plan):
         return PlanOut.of(newest)
