@@ -21,7 +21,6 @@ from common import telemetry
 from common.bus.types import BusError
 from common.errors import (
     INTERNAL,
-    INVALID_REQUEST,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     UNAVAILABLE,
@@ -33,6 +32,7 @@ from common.errors import (
 )
 from common.guard import RequestGuard
 from common.settings import ServiceSettings
+from common.validation import answer_validation
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def create_app(
     app.state.settings = settings
     app.state.readiness = dict
     app.add_exception_handler(ApiError, answer_api_error)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(RequestValidationError, answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(asyncpg.DataError, _answer_data)
     for away in (
@@ -165,16 +165,6 @@ def _operations() -> APIRouter:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
-
-
-async def _answer_validation(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    errors = [
-        {"path": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
-        for item in error.errors()
-    ]
-    detail = "; ".join(f"{item['path']}: {item['message']}" for item in errors[:5])
-    return problem(INVALID_REQUEST, detail, errors=errors)
 
 
 async def _answer_http(_: Request, error: Exception) -> Response:
