@@ -10,6 +10,7 @@ from rating.prices.matrix import MAX_CELLS, MAX_DIMENSIONS
 from rating.prices.tiers import MAX_TIERS
 from rating.schema_shapes import (
     DECIMAL,
+    DIMENSION,
     NAME,
     PERCENT,
     POSITIVE,
@@ -39,14 +40,10 @@ def _tiers(amount: str) -> Schema:
     }
 
 
-_DIMENSION: Final[Schema] = {
-    "description": "A value of a dimension; it is compared as a text.",
-    "type": ["string", "number", "boolean", "null"],
-}
 _CELL: Final = object_of(
     ["group", "unit_amount"],
     {
-        "group": {"type": "object", "additionalProperties": _DIMENSION},
+        "group": {"type": "object", "additionalProperties": DIMENSION},
         "unit_amount": DECIMAL,
     },
 )
@@ -93,6 +90,7 @@ _OF_QUANTITIES: Final[Schema] = {
                 "pattern": "^(1[0-8]|[0-9])$",
             },
         },
+        allOf=[{"if": {"required": ["rounding"]}, "else": {"properties": {"precision": False}}}],
         **either("multiply", "divide"),
     ),
     "included": DECIMAL,
@@ -108,8 +106,6 @@ _OF_EVERY_PRICE: Final[Schema] = {
     "billed": {"enum": list(BILLED)},
     "from": TIME,
     "until": TIME,
-    "maximum": DECIMAL,
-    "minimum": DECIMAL,
 }
 
 _METER: Final[Schema] = {
@@ -135,17 +131,22 @@ _USAGE: Final[Schema] = {
 _OF_A_QUANTITY: Final[Schema] = {"properties": {"meter": _NONE, "rollover": False}}
 
 
+def modifiers(name: str) -> Schema:
+    """The fields of what may modify a price of a model."""
+    kinds = {"percent": PERCENT, "amount": DECIMAL}
+    by_quantity = MODELS[name].by_quantity
+    if by_quantity:
+        kinds["quantity"] = DECIMAL
+    discount = object_of([], kinds, minProperties=1, maxProperties=1)
+    bounds = {"discount": discount, "maximum": DECIMAL, "minimum": DECIMAL}
+    return bounds | _OF_QUANTITIES if by_quantity else bounds
+
+
 def _price(name: str) -> Schema:
     """The fields of a price of a model, and what it is of: a meter, a quantity, or nothing."""
     model = MODELS[name]
     required, own = FIELDS[name]
-    kinds = {"percent": PERCENT, "amount": DECIMAL}
-    if model.by_quantity:
-        kinds["quantity"] = DECIMAL
-    discount = object_of([], kinds, minProperties=1, maxProperties=1)
-    fields = {**_OF_EVERY_PRICE, **own, "discount": discount, "meter": _NONE, "quantity": _NONE}
-    if model.by_quantity:
-        fields |= _OF_QUANTITIES
+    fields = {**_OF_EVERY_PRICE, **own, **modifiers(name), "meter": _NONE, "quantity": _NONE}
     if not model.metered:
         return object_of(required, fields)
     fields |= {"meter": _METER, "quantity": _QUANTITY, "default_quantity": DECIMAL}

@@ -45,6 +45,11 @@ PERIODS: Final[Schema] = {
     "pattern": "^([1-9][0-9]{0,3}|10000)$",
 }
 
+DIMENSION: Final[Schema] = {
+    "description": "A value of a dimension; it is compared as a text.",
+    "type": ["string", "number", "boolean", "null"],
+}
+
 
 def object_of(required: list[str], properties: Schema, **more: Any) -> Schema:
     """An object with these fields and no other."""

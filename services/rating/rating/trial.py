@@ -18,8 +18,8 @@ from rating.prices.graduated_percentage import GraduatedPercentage
 from rating.prices.model import Seen
 from rating.proration import Misfit, Proration, hours_between
 from rating.rate import Context, Rated, Usage, left_over, rate
+from rating.trial_schema import MAX_EVENTS
 
-MAX_EVENTS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _HOUR = 3_600_000_000

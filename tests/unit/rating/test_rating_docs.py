@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 
@@ -34,6 +35,18 @@ async def test_the_answer_stands_under_its_request(
         assert (got.status_code, got.json()["errors"]) == (422, answer["errors"])
     else:
         assert (got.status_code, got.json()) == (200, answer)
+
+
+@pytest.mark.parametrize(("request_body", "answer"), EXAMPLES)
+def test_openapi_describes_the_requests_and_their_answers(
+    app: FastAPI, request_body: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    rate = app.openapi()["paths"]["/v1/rate"]["post"]
+    asked = rate["requestBody"]["content"]["application/json"]["schema"]
+    answered = rate["responses"]["200"]["content"]["application/json"]["schema"]
+    is_right = "errors" not in answer
+    assert jsonschema_rs.validator_for(asked).is_valid(request_body) == is_right
+    assert jsonschema_rs.validator_for(answered).is_valid(answer) == is_right
 
 
 def test_every_model_and_every_modifier_has_an_example() -> None:

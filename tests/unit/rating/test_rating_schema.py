@@ -73,7 +73,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (UNIT | {"conversion": {"rounding": "floor"}}, "conversion"),
     (UNIT | {"conversion": {"divide": "0.0"}}, "conversion/divide"),
     (UNIT | {"conversion": {"divide": 0}}, "conversion/divide"),
-    (UNIT | {"conversion": {"divide": "2", "precision": 19}}, "conversion/precision"),
+    (UNIT | {"conversion": {"divide": "2", "precision": 2}}, "conversion/precision"),
+    (
+        UNIT | {"conversion": {"divide": "2", "rounding": "floor", "precision": 19}},
+        "conversion/precision",
+    ),
     (UNIT | {"conversion": {"divide": "2", "rounding": "up"}}, "conversion/rounding"),
     (SEATS | {"rollover": True}, "rollover"),
     (TIERED | {"tiers": [{"up_to": "10", "unit_amount": "1"}]}, "tiers"),

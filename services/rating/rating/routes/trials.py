@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
+from pydantic import WithJsonSchema
 
 from common.auth import scope
 from rating.errors import refuse
 from rating.trial import try_price
+from rating.trial_schema import RATE_ANSWER, RATE_REQUEST
 
 router = APIRouter(tags=["prices"])
 EXAMPLE = {
@@ -23,7 +25,9 @@ EXAMPLE = {
 
 
 @router.post("/v1/rate", dependencies=[scope("catalog:read")])
-def rate_price(body: Annotated[dict[str, Any], Body(examples=[EXAMPLE])]) -> dict[str, Any]:
+def rate_price(
+    body: Annotated[dict[str, Any], WithJsonSchema(RATE_REQUEST), Body(examples=[EXAMPLE])],
+) -> Annotated[dict[str, Any], WithJsonSchema(RATE_ANSWER)]:
     """What a quantity costs at a price. Nothing is stored."""
     answer, errors = try_price(body)
     refuse(errors, "body.")
