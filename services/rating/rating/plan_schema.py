@@ -9,7 +9,8 @@ from typing import Final
 from common.money import currencies
 from rating.parts.interval import ALIGNMENTS, MAX_COUNT, MONTHS
 from rating.parts.trial import COVERS, MAX_DAYS
-from rating.price_schema import PRICE
+from rating.plan import MAX_CURRENCIES
+from rating.price_schema import FIELDS, PRICE
 from rating.schema_shapes import (
     DECIMAL,
     NAME,
@@ -24,6 +25,7 @@ from rating.schema_shapes import (
     list_of,
     object_of,
 )
+from rating.variants import IDENTIFYING
 
 _CURRENCY: Final[Schema] = {"enum": currencies()}
 _PRICES: Final[Schema] = list_of({"$ref": "#/$defs/Price"}, at_least=1)
@@ -61,6 +63,18 @@ _ADD_ON: Final[Schema] = object_of(
     ["slug", "prices"],
     {"slug": NAME, "name": TEXT, "prices": _PRICES, "one_offs": _ONE_OFFS},
 )
+_OVERRIDE: Final[Schema] = {
+    "type": "object",
+    "properties": {name: False for name in IDENTIFYING}
+    | {
+        name: shape
+        for required, fields in FIELDS.values()
+        for name, shape in fields.items()
+        if name in required and name != "tiers"
+    },
+}
+"""What a part says in another currency: any of its fields. Tiers are those of its model, which is
+not known here."""
 _INTERVAL: Final[Schema] = {
     "type": ["string", "object"],
     "if": {"type": "string"},
@@ -86,10 +100,9 @@ PLAN_SCHEMA: Final[Schema] = object_of(
             "description": "By further currency and part: its fields in that currency.",
             "type": "object",
             "propertyNames": _CURRENCY,
-            "additionalProperties": {
-                "type": "object",
-                "additionalProperties": {"type": "object"},
-            },
+            "minProperties": 1,
+            "maxProperties": MAX_CURRENCIES,
+            "additionalProperties": {"type": "object", "additionalProperties": _OVERRIDE},
         },
         "interval": _INTERVAL,
         "alignment": {"enum": list(ALIGNMENTS)},

@@ -37,7 +37,12 @@ POSITIVE_PERCENT: Final[Schema] = {
 NAME: Final[Schema] = {"type": "string", "pattern": f"^{SLUG.pattern}$"}
 NAMES: Final[Schema] = {"type": "array", "items": NAME, "minItems": 1, "uniqueItems": True}
 TEXT: Final[Schema] = {"type": "string", "maxLength": 200}
-TIME: Final[Schema] = {"type": "string", "description": "RFC 3339, such as 2026-11-01T00:00:00Z."}
+TIME: Final[Schema] = {
+    "type": "string",
+    "description": "RFC 3339, such as 2026-11-01T00:00:00Z; in a file also a date, its midnight.",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
+}
 PERIODS: Final[Schema] = {
     "type": ["integer", "string"],
     "minimum": 1,

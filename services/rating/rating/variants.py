@@ -77,7 +77,8 @@ def _sections(
 
 
 def _replaced(section: str, part: Any, by_slug: Mapping[str, Any]) -> Any:
-    fields = by_slug.get(part.get("slug", "")) if isinstance(part, Mapping) else None
+    slug = part.get("slug") if isinstance(part, Mapping) else None
+    fields = by_slug.get(slug) if isinstance(slug, str) else None
     if not isinstance(fields, Mapping):
         return part
     return overridden(part, fields) if section == "prices" else {**part, **fields}

@@ -1,14 +1,18 @@
 """The JSON Schema and the service judge alike, and the schema says at which field."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rating.plan import read_plan
 from rating.plan_schema import PLAN_SCHEMA
 from reference.schema import catalog_schema
+from tests.unit.rating.random_plans import random_plans
 from tests.unit.rating.subscribed import plan
 
 SCHEMA = jsonschema_rs.validator_for(PLAN_SCHEMA)
@@ -99,6 +103,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 REFUSED_PLANS: list[tuple[dict[str, Any], str]] = [
     ({"currency": "ZZZ"}, "currency"),
     ({"currency": "XAU"}, "currency"),
+    ({"effective_from": "tomorrow"}, "effective_from"),
+    ({"currencies": {}}, "currencies"),
+    ({"currencies": {"ZZZ": {"base": {"amount": "1"}}}}, "currencies"),
+    ({"currencies": {"EUR": {"base": {"amount": "x"}}}}, "currencies/EUR/base/amount"),
+    ({"currencies": {"EUR": {"base": {"amount": "1", "meter": "m"}}}}, "currencies/EUR/base/meter"),
     ({"interval": "week"}, "interval"),
     ({"interval": {"weeks": 2, "days": 1}}, "interval"),
     ({"interval": {"weeks": 0}}, "interval/weeks"),
@@ -136,11 +145,80 @@ def test_what_both_refuse_of_a_plan(more: dict[str, Any], place: str) -> None:
     judged_alike(plan(**more), place)
 
 
+def test_a_slug_of_another_kind_is_refused_in_a_plan_of_several_currencies() -> None:
+    body = plan({"slug": ["a"], **FLAT}, currencies={"EUR": {"a": {"amount": "1"}}})
+    judged_alike(body, "prices/0/slug")
+
+
 def judged_alike(body: dict[str, Any], place: str) -> None:
     """Both refuse it, and the schema with one error, at the field."""
     assert read_plan(body)[1]
     errors = list(SCHEMA.iter_errors(body))
     assert {"/".join(map(str, error.instance_path)) for error in errors} == {place}, errors
+
+
+RELATIONS = (
+    "can name",
+    "billed in advance",
+    "for each of",
+    "same cell",
+    "above",
+    "last tier",
+    "another part",
+    "after from",
+)
+"""Said of what belongs together across a plan, which a schema cannot say."""
+JUNK: list[Any] = [
+    "0",
+    "-1",
+    "1",
+    "101",
+    "1.50",
+    0,
+    1,
+    -1,
+    1.5,
+    True,
+    "",
+    [],
+    {},
+    "x",
+    "seats",
+    10**6,
+]
+REMOVED = object()
+SPOILT = [REMOVED, *JUNK]
+
+
+@settings(deadline=None, max_examples=300)
+@given(random_plans(), st.data())
+def test_both_judge_a_spoilt_plan_alike(body: dict[str, Any], data: st.DataObject) -> None:
+    spoil(body, data.draw(st.sampled_from(list(places(body)))), data.draw(st.sampled_from(SPOILT)))
+    errors = read_plan(body)[1]
+    if not SCHEMA.is_valid(body):
+        assert errors
+    for error in errors if SCHEMA.is_valid(body) else ():
+        # What overrides in another currency come to is known when they are put together.
+        related = any(words in error.message for words in RELATIONS)
+        assert related or error.path.startswith("currencies."), error
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything within a body."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for step, item in inner:
+        yield (*path, step)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, step))
+
+
+def spoil(body: Any, path: tuple[Any, ...], value: Any) -> None:
+    for step in path[:-1]:
+        body = body[step]
+    if value is REMOVED:
+        del body[path[-1]]
+    else:
+        body[path[-1]] = value
 
 
 def test_an_error_in_a_file_names_the_field_and_not_the_models() -> None:
