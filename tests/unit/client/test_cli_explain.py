@@ -120,4 +120,45 @@ def test_a_gauge_is_told_level_by_level(run: Run, platform: Platform, service: S
     assert (
         "disk=a: 10 from 2026-10-05T00:00:00Z to 2026-10-08T00:00:00Z, 72 h: 720 unit-hours"
     ) in told
-    assert told[-1] == "2026-09-20T08:00:00Z s e1: 100"
+    assert told[-2:] == ["events (1)", "2026-09-20T08:00:00Z s e1: 100"]
+
+
+def test_the_beginning_of_very_many_levels_is_shown(
+    run: Run, platform: Platform, service: Service
+) -> None:
+    first, last = "2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z"
+    held = [level("1", first, last, 1) for _ in range(25)]
+    usage = EXPLAINED["usage"] | {"levels": {"held": held, "next": "more"}}
+    told = printed(run, platform, usage=usage)
+    assert [line for line in told if line.startswith("1 from")] == [
+        f"1 from {first} to {last}, 24 h: 24 unit-hours"
+    ] * 24
+    assert "and more levels (--json shows all)" in told
+    assert len(service.asked) == 1
+
+
+def test_a_report_is_listed_once_where_its_hour_is_listed(
+    run: Run, platform: Platform, service: Service
+) -> None:
+    hour, next_hour, end = (f"2026-10-01T{hour:02}:00:00Z" for hour in (0, 1, 5))
+    row = {
+        "from": hour,
+        "to": next_hour,
+        "group": {},
+        "shard": 0,
+        "version": 1,
+        "events_counted": 1,
+        "value": "7",
+        "events": f"/v1/usage/events?meter=stored&tenant=acme&from={hour}",
+    }
+    levels = {"held": [level("7", hour, end, 1)], "next": None}
+    platform.fixed["GET /v1/usage/events"] = (
+        200,
+        {"items": [{"time": hour, "source": "s", "id": "e", "value": "7"}], "next": None},
+    )
+    platform.fixed["GET /v1/charges/c1/explain"] = (
+        200,
+        EXPLAINED | {"usage": EXPLAINED["usage"] | {"rows": [row], "levels": levels}},
+    )
+    for at in ("2026-10-01T00:30:00Z", "2026-10-01T04:00:00Z"):
+        assert "events (1)" in run("explain", "c1", "--events", at)[1]

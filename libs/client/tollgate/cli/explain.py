@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -34,9 +35,11 @@ def explain(
     """The meter, the hours, the steps of the price with their numbers, and the rounding."""
     with Client() as client:
         found = client.perform(calls.rating.explain_charge(charge))
-        rows = list(_rows(client, charge, found))
-        levels = list(_levels(client, charge, found))
-        listed = list(_events(client, rows + levels, events)) if events is not None else []
+        # People are shown the beginning only; a gauge may have held a level every ten seconds.
+        most = None if as_json or events is not None else HOURS_SHOWN + 1
+        rows = list(islice(_rows(client, charge, found), most))
+        levels = list(islice(_levels(client, charge, found), most))
+        listed = list(_events(client, rows, levels, events)) if events is not None else []
     if as_json:
         print_json({"explanation": found, "rows": rows, "levels": levels, "events": listed})
     else:
@@ -64,15 +67,30 @@ def _levels(client: Client, charge: str, first: ChargeExplanation) -> Iterator[d
         levels = (client.perform(call).usage or {}).get("levels")
 
 
-def _events(client: Client, rows: list[dict[str, Any]], at: datetime) -> Iterator[dict[str, Any]]:
-    """The events behind the rows that cover `at`, and those that told the levels held then."""
+def _events(
+    client: Client, rows: list[dict[str, Any]], levels: list[dict[str, Any]], at: datetime
+) -> Iterator[dict[str, Any]]:
+    """The events behind what covers `at`, once each: rows, and levels that were reported before."""
     covering = [row for row in rows if _time(row["from"]) <= at < _time(row["to"])]
+    covering += [
+        level
+        for level in levels
+        if _time(level["from"]) <= at < _time(level["to"])
+        and not any(_has_report(row, level) for row in covering)
+    ]
     if not covering:
         raise TollgateError(f"the charge has no usage at {at.isoformat()}")
     # The shards of a row of usage are told apart by the log's partitions: one listing has all.
     for link in dict.fromkeys(row["events"] for row in covering):
         query = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
         yield from client.each(calls.aggregator.events_behind(query))
+
+
+def _has_report(row: dict[str, Any], level: dict[str, Any]) -> bool:
+    """Whether the report of a level is one of the events behind a row."""
+    reported_at = _time(level["reported_at"])
+    is_inside = _time(row["from"]) <= reported_at < _time(row["to"])
+    return is_inside and bool(row["group"] == level["group"])
 
 
 def _time(value: str) -> datetime:
@@ -97,20 +115,12 @@ def _print(
         usage = tree.add(
             escape(f"meter {_definition(meter)}: {found.usage['quantity']} {charge.unit}".rstrip())
         )
-        for level in levels[:HOURS_SHOWN]:
-            usage.add(escape(_held(level)))
-        if len(levels) > HOURS_SHOWN:
-            usage.add(f"and {len(levels) - HOURS_SHOWN:,} levels more (--json shows all)")
-        for row in rows[:HOURS_SHOWN]:
-            usage.add(
-                escape(
-                    f"{row['from']} {text(row['group'])}: {text(row['value'])} from "
-                    f"{row['events_counted']:,} events, version {row['version']} of shard "
-                    f"{row['shard']}"
-                )
-            )
-        if len(rows) > HOURS_SHOWN:
-            usage.add(f"and {len(rows) - HOURS_SHOWN:,} rows more (--json shows all)")
+        for lines, what in ((map(_held, levels), "levels"), (map(_row, rows), "rows")):
+            shown = list(lines)
+            for line in shown[:HOURS_SHOWN]:
+                usage.add(escape(line))
+            if len(shown) > HOURS_SHOWN:
+                usage.add(f"and more {what} (--json shows all)")
         if not found.usage["is_current"]:
             usage.add("more usage has arrived since; the charge will be rated again")
     steps = tree.add("steps")
@@ -126,6 +136,13 @@ def _print(
         for event in events:
             behind.add(escape(f"{event['time']} {event['source']} {event['id']}: {event['value']}"))
     console.print(tree)
+
+
+def _row(row: dict[str, Any]) -> str:
+    return (
+        f"{row['from']} {text(row['group'])}: {text(row['value'])} from "
+        f"{row['events_counted']:,} events, version {row['version']} of shard {row['shard']}"
+    )
 
 
 def _held(level: dict[str, Any]) -> str:

@@ -136,11 +136,13 @@ async def held_levels(
                          lead(latest_at) OVER (
                              PARTITION BY group_key ORDER BY latest_at, latest)) AS until
             FROM report
+            -- What has been listed decides nothing that follows.
+            WHERE $8::text IS NULL OR (group_key, latest_at) >= ($8, $9::timestamptz)
         )
         SELECT *
         FROM held
         WHERE since < until
-          AND ($8::text IS NULL OR (group_key, since) > ($8, $9::timestamptz))
+          AND ($8 IS NULL OR (group_key, since) > ($8, $9))
         ORDER BY group_key, since
         LIMIT $10
         """,
