@@ -6,6 +6,9 @@ from common.errors import declare
 
 UNKNOWN_METER: Final = declare("unknown_meter", 404, "There is no meter of that slug.")
 INVALID_METER: Final = declare("invalid_meter", 422, "The definition cannot be a meter.")
+METER_CHANGED: Final = declare(
+    "meter_changed", 409, "The meter is at another revision than was expected: look again."
+)
 METER_MEANING: Final = declare(
     "meter_meaning_changed",
     409,

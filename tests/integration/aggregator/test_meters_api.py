@@ -34,6 +34,23 @@ async def test_a_meter_is_defined_once_and_found_again(world: World) -> None:
         assert rest.json()["next"] is None
 
 
+async def test_a_meter_that_was_changed_meanwhile_is_not_overwritten(world: World) -> None:
+    async with world.running() as api:
+
+        async def over(in_force: int, unit: str) -> tuple[int, Any]:
+            answer = await api.http.put(
+                "/v1/meters/a", params={"in_force": in_force}, json=GOOD | {"unit": unit}
+            )
+            return answer.status_code, answer.json().get("code") or answer.json()["revision"]
+
+        assert await over(1, "call") == (409, "meter_changed")
+        status, revision = await over(0, "call")
+        assert (status, await over(0, "call")) == (201, (200, revision))  # Asked again.
+        assert await over(0, "request") == (409, "meter_changed")
+        assert (await over(revision, "request"))[0] == 200
+        assert await over(revision, "call") == (409, "meter_changed")
+
+
 GOOD: dict[str, Any] = {"event_type": "a", "aggregation": "count"}
 
 

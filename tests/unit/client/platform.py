@@ -52,13 +52,14 @@ class Platform:
         named = re.fullmatch(r"/v1/(meters|tenants|plans|rules)/(.+)", asked.path)
         if named and asked.method == "PUT":
             key = "key" if named[1] == "tenants" else "slug"
-            body = {key: named[2], "version": 1, **asked.json()}
+            number = "revision" if named[1] == "meters" else "version"
+            body = {key: named[2], number: 1, **asked.json()}
             known = self.stored.get(asked.path)
             if known is not None:
-                same = known == {**body, "version": known["version"]}
-                body["version"] = known["version"] + (not same)
-            if asked.query.get("in_force") not in (None, str(known["version"] if known else 0)):
-                return 409, {"code": "rule_changed", "detail": "look again"}
+                same = known == {**body, number: known[number]}
+                body[number] = known[number] + (not same)
+            if asked.query.get("in_force") not in (None, str(known[number] if known else 0)):
+                return 409, {"code": f"{named[1][:-1]}_changed", "detail": "look again"}
             if "dry_run" not in asked.query:
                 self.stored[asked.path] = body
             return 200, body

@@ -106,7 +106,7 @@ def test_what_was_reviewed_is_applied(plan: PlanCommand, folder: Path, platform:
 def test_nothing_is_written_when_the_catalog_moved_on(
     plan: PlanCommand, folder: Path, platform: Platform, file: str, stale: str
 ) -> None:
-    platform.stored["/v1/meters/requests"] = {"slug": "requests", "version": 1}
+    platform.stored["/v1/meters/requests"] = {"slug": "requests", "revision": 1}
     before = dict(platform.stored)
     path = str(folder) if file == "all" else only(file, folder)
     _, err = plan("apply", "-f", path, "--revision", stale, code=1)
@@ -122,8 +122,9 @@ def test_a_meter_or_a_rule_that_changed_since_the_review_is_noticed(
     dearer = PLANS.replace("0.01", "0.02")
     (folder / "plans" / "pro.yaml").write_text(dearer, encoding="utf-8")
     reviewed = revision_of(plan, folder)
-    platform.stored[path] = {"slug": path.rpartition("/")[2], "version": 2, "unit": "other"}
-    platform.stored[path] |= {"applies_to": {"all": True}}
+    numbers = {"version": 2, "revision": 2}
+    other = {"slug": path.rpartition("/")[2], "unit": "other", "applies_to": {"all": True}}
+    platform.stored[path] = other | numbers
     before = dict(platform.stored)
     assert "catalog_changed" in plan("apply", "-f", str(folder), "--revision", reviewed, code=1)[1]
     assert platform.stored == before
@@ -144,7 +145,7 @@ def test_a_change_during_the_review_is_noticed(
 
     def changing(asked: Asked) -> Answer | None:
         if asked.path == "/v1/rules/daily":
-            platform.stored["/v1/meters/x"] = {"slug": "x"}
+            platform.stored["/v1/meters/x"] = {"slug": "x", "revision": 1}
         return answer(asked)
 
     service.answer = changing
@@ -166,6 +167,20 @@ def test_a_change_between_two_writes_stops_and_tells_what_was_done(
     assert "done before it failed: plan pro: version 1" in err
     assert "409 rule_changed" in err
     assert platform.stored["/v1/rules/daily"] == other
+
+
+def test_a_meter_that_somebody_else_defines_meanwhile_stays_as_they_did(
+    plan: PlanCommand, folder: Path, platform: Platform
+) -> None:
+    other = {"slug": "requests", "revision": 1, "unit": "call"}
+
+    def somebody_defines_the_meter() -> None:
+        platform.stored["/v1/meters/requests"] = other
+
+    platform.meanwhile["PUT /v1/meters/requests"] = somebody_defines_the_meter
+    _, err = plan("apply", "-f", str(folder), code=1)
+    assert "409 meter_changed" in err
+    assert platform.stored == {"/v1/meters/requests": other}
 
 
 def test_a_revision_says_who_published_it_and_why(

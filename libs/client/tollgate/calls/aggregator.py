@@ -17,12 +17,13 @@ def put_meter(slug: str, body: Mapping[str, Any]) -> Call[Meter]:
 
 
 def put_meter_body(
-    slug: str, body: Mapping[str, Any], *, dry_run: bool = False
+    slug: str, body: Mapping[str, Any], *, dry_run: bool = False, in_force: int | None = None
 ) -> Call[dict[str, Any]]:
-    """As `put_meter`, with all that the service says; a dry run changes nothing."""
+    """As `put_meter`, with all that the service says; a dry run changes nothing. `in_force`: the
+    revision that is replaced, 0 for none; where it is another one, a `Conflict`."""
     path = f"/v1/meters/{segment(slug)}"
     call: Call[dict[str, Any]] = send("aggregator", "PUT", path, dict[str, Any], body)
-    return replace(call, params=query({"dry_run": dry_run or None}))
+    return replace(call, params=query({"dry_run": dry_run or None, "in_force": in_force}))
 
 
 def meter_bodies(*, limit: int | None = None) -> Call[Page[dict[str, Any]]]:

@@ -45,12 +45,15 @@ class Patience:
             time.sleep(PAUSE_SECONDS)
 
 
-def meters(perform: Callable[[Call[Any]], Any], catalog: Catalog, made: Review) -> Iterator[Done]:
-    """Define the meters."""
+def meters(
+    perform: Callable[[Call[Any]], Any], catalog: Catalog, made: Review, *, over_any: bool = False
+) -> Iterator[Done]:
+    """Define the meters, each over the revision that was compared with, or over any."""
     for item in catalog["meters"]:
         change = made.change_of(item)
         if change != "unchanged":
-            perform(calls.aggregator.put_meter_body(item.name, item.body))
+            seen = None if over_any else made.in_force(item)
+            perform(calls.aggregator.put_meter_body(item.name, item.body, in_force=seen))
         yield "meter", item.name, change
 
 
@@ -78,7 +81,7 @@ def rules(
 ) -> Iterator[Done]:
     """Put the rules, each over the version that was compared with, or over any."""
     for item in catalog["rules"]:
-        seen = made.state.rule_versions.get(item.name, 0)
+        seen = made.in_force(item)
         if made.change_of(item) == "unchanged":
             yield "rule", item.name, f"version {seen} (unchanged)"
             continue

@@ -59,6 +59,10 @@ class Review:
         kind, name = item.kind, item.name
         return next(one.change for one in self.changes if (one.kind, one.name) == (kind, name))
 
+    def in_force(self, item: Item) -> int:
+        """What of a meter or a rule was compared with, 0 where there was none."""
+        return self.state.in_force.get((item.kind, item.name), 0)
+
 
 def review(client: Client, catalog: Catalog, state: State) -> Review:
     """Compare, and ask each service whether it would take its part. Nothing is changed."""

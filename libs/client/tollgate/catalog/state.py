@@ -29,14 +29,15 @@ DIGITS: Final = 12
 
 @dataclass(frozen=True)
 class State:
-    """By kind and name. `plans_revision`: of rating's catalog. `rule_versions`: in force, by slug.
-    `subscribed`: who is on which version of a plan, as rating says it."""
+    """By kind and name. `plans_revision`: of rating's catalog. `in_force`: by kind and slug, the
+    revision of a meter or the version of a rule. `subscribed`: who is on which version of a plan,
+    as rating says it."""
 
     plans_revision: int
     meters: Mapping[str, dict[str, Any]]
     plans: Mapping[str, dict[str, Any]]
     rules: Mapping[str, dict[str, Any]]
-    rule_versions: Mapping[str, int]
+    in_force: Mapping[tuple[str, str], int]
     subscribed: Mapping[str, list[dict[str, Any]]]
 
     @property
@@ -65,16 +66,15 @@ class State:
 def look(client: Client) -> State:
     """What there is now."""
     told = client.perform(calls.rating.catalog())
+    meters = list(client.each(calls.aggregator.meter_bodies()))
     rules = list(client.each(calls.throttler.rule_bodies()))
     return State(
         plans_revision=told["revision"],
-        meters={
-            one["slug"]: canonical("meters", one)
-            for one in client.each(calls.aggregator.meter_bodies())
-        },
+        meters={one["slug"]: canonical("meters", one) for one in meters},
         plans={one["slug"]: one for one in told["plans"]},
         rules={one["slug"]: canonical("rules", one) for one in rules},
-        rule_versions={one["slug"]: one["version"] for one in rules},
+        in_force={("meters", one["slug"]): one["revision"] for one in meters}
+        | {("rules", one["slug"]): one["version"] for one in rules},
         subscribed=told["subscribed"],
     )
 

@@ -51,7 +51,7 @@ def bring_about(
     patience = bring.Patience(client, wait_seconds)
     made = patience.retry(lambda: review(client, catalog, look(client)))
     require_possible(made)
-    yield from bring.meters(patience.perform, catalog, made)
+    yield from bring.meters(patience.perform, catalog, made, over_any=True)
     yield from bring.plans(patience.perform, catalog, by=by or user())
     for item in catalog["tenants"]:
         patience.perform(calls.rating.put_tenant(item.name, item.body))

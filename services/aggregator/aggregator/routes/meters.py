@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from aggregator import meters as domain
-from aggregator.errors import INVALID_METER, METER_MEANING, UNKNOWN_METER
+from aggregator.errors import INVALID_METER, METER_CHANGED, METER_MEANING, UNKNOWN_METER
 from aggregator.schemas import (
     BackfillView,
     MeterDefinition,
@@ -34,6 +34,10 @@ async def put_meter(
     request: Request,
     response: Response,
     dry_run: Annotated[bool, Query(description="Check it and change nothing.")] = False,
+    in_force: Annotated[
+        int | None,
+        Query(ge=0, lt=2**63, description="Only if it is at this revision; 0: if there is none."),
+    ] = None,
 ) -> MeterView:
     """Create the meter (201), or find it as it is (200). Its unit may be corrected; any other
     change is refused with 409. Usage from before is folded from what Kafka still holds."""
@@ -48,6 +52,9 @@ async def put_meter(
     async with pool.acquire() as connection, connection.transaction():
         revision = await store.lock(connection)
         known = await store.meter(connection, slug)
+        if known is not None and domain.same(known, wanted):
+            return MeterView.of(known)
+        _require_revision(known, in_force, slug)
         _require_same_meaning(known, wanted)
         if known is None:
             response.status_code = 201
@@ -99,6 +106,12 @@ async def known_meter(connection: Any, slug: str) -> Meter:
     if meter is None:
         raise ApiError(UNKNOWN_METER, f"there is no meter {slug[:80]!r}")
     return meter
+
+
+def _require_revision(known: Meter | None, expected: int | None, slug: str) -> None:
+    found = known.revision if known is not None else 0
+    if expected is not None and expected != found:
+        raise ApiError(METER_CHANGED, f"meter {slug} is at revision {found}, not at {expected}")
 
 
 def _require_same_meaning(known: Meter | None, wanted: Meter) -> None:
