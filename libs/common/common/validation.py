@@ -12,6 +12,8 @@ from common.errors import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, problem
 _PREFIXES: Final = ("Value error, ", "Assertion failed, ")
 """What pydantic puts before the sentences of our own validators."""
 _NO_OBJECT: Final = ("dict_type", "model_type", "model_attributes_type")
+_KINDS: Final = ("type", "kind")
+"""Fields by which objects say of which kind they are."""
 _OF_A_KIND: Final = ("union_tag_invalid", "union_tag_not_found")
 """An object names its kind in a field, and that is wrong or missing."""
 
@@ -30,7 +32,8 @@ async def answer_validation(request: Request, error: Exception) -> Response:
 
 def field_error(error: Mapping[str, Any], body: Any) -> dict[str, str]:
     """One of pydantic's errors as callers see it. `body`: what was sent."""
-    path = ".".join(_place(error["loc"], body))
+    place, *inner = error["loc"]
+    path = ".".join(map(str, [place, *(_written(inner, body) if place == "body" else inner)]))
     message = str(error["msg"])
     for prefix in _PREFIXES:
         message = message.removeprefix(prefix)
@@ -44,18 +47,26 @@ def field_error(error: Mapping[str, Any], body: Any) -> dict[str, str]:
     return {"path": path, "message": message}
 
 
-def _place(loc: Sequence[int | str], body: Any) -> Iterator[str]:
-    """The fields on the way to what is wrong. Of `loc` it leaves out what no caller has written:
-    which kind an object is of, and which type of several a value was tried as."""
-    yield str(loc[0])
-    at = body
-    for part in loc[1:]:
-        if loc[0] == "body" and not isinstance(at, Mapping | list):
+def _written(loc: Sequence[int | str], body: Any) -> Iterator[int | str]:
+    """The fields on the way to what is wrong in a body. It leaves out of `loc` what no caller has
+    written: which kind an object is of, and which type of several a value was tried as."""
+    at, kind = body, _kind(body)
+    for part in loc:
+        if not isinstance(at, Mapping | list):
             return
-        if isinstance(at, Mapping) and part not in at and part in at.values() and part != loc[-1]:
+        if part == kind:
+            kind = None
             continue
-        yield str(part)
+        yield part
         at = _inside(at, part)
+        kind = _kind(at)
+
+
+def _kind(value: Any) -> Any:
+    """What pydantic puts into a path in front of the fields of an object that is one of several
+    kinds: which one it says it is."""
+    named = (value.get(name) for name in _KINDS) if isinstance(value, Mapping) else ()
+    return next((kind for kind in named if kind is not None), None)
 
 
 def _inside(value: Any, part: int | str) -> Any:
@@ -70,9 +81,7 @@ def _unquoted(names: str) -> str:
 
 def _is_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
+    return kind.startswith("application/") and kind.endswith(("/json", "+json"))
 
 
 def _is_unread(error: Mapping[str, Any]) -> bool:

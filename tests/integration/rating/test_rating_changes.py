@@ -214,6 +214,9 @@ BEFORE = "2026-10-01T00:00:00Z"
 @pytest.mark.parametrize(
     ("body", "answer", "path"),
     [
+        ({"type": "upgrade"}, INVALID, "type"),
+        ({"plan": "large"}, INVALID, "type"),
+        ({"type": "quantity", "quantity": "1"}, INVALID, "name"),
         ({"type": "plan", "plan": "none"}, (422, "unknown_reference"), "plan"),
         ({"type": "plan", "plan": "small"}, TAKEN, "plan"),
         ({"type": "plan", "plan": "large", "at": BEFORE}, INVALID, "at"),

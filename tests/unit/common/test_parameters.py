@@ -1,17 +1,15 @@
 """Query parameters that a route does not know are refused, those that it documents are taken."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Query
+from fastapi import APIRouter, Depends, Query
 
 from common.auth import scope
-from common.service import create_app
 from common.settings import ServiceSettings
+from tests.support.routes import app_of
 
 FILTERS = {"parameters": [{"name": "filter.{dimension}", "in": "query", "schema": {}}]}
 Since = Annotated[str | None, Query(alias="from")]
@@ -36,13 +34,7 @@ def client(**settings: Any) -> httpx.AsyncClient:
     async def filtered() -> str:
         return "ok"
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-
-    app = create_app(
-        ServiceSettings(**settings), title="t", description="t", lifespan=lifespan, routers=[router]
-    )
+    app = app_of(router, ServiceSettings(**settings))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 

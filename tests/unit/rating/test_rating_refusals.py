@@ -146,7 +146,10 @@ def test_an_unknown_model_takes_whatever_usage_there_is() -> None:
     assert [path for path, _ in refused(body)] == ["price.model"]
 
 
-def test_null_is_the_same_as_leaving_a_modifier_out() -> None:
-    units = {"conversion": None, "included": None, "rollover": None, "minimum_quantity": None}
-    bounds = {"discount": None, "maximum": None, "minimum": None}
-    assert refused({"price": FLAT | units | bounds}) == []
+@pytest.mark.parametrize("price", [UNIT, FLAT, HELD, graduated(None)])
+def test_null_is_the_same_as_leaving_a_field_out(price: dict[str, Any]) -> None:
+    modifiers = ("conversion", "included", "rollover", "minimum_quantity", "discount", "maximum")
+    of_models = ("amount", "unit_amount", "tiers", "rate", "cells", "per")
+    nothing: dict[str, Any] = dict.fromkeys((*modifiers, *of_models))
+    usage = dict.fromkeys(("quantity", "events", "group", "groups", "invoiced", "proration"))
+    assert refused({"price": nothing | price, **usage}) == []

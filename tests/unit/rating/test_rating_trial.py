@@ -1,7 +1,5 @@
 """A price over HTTP: what POST /v1/rate answers."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -9,9 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from common.service import create_app
 from rating.routes import trials
-from rating.settings import Settings
+from tests.support.routes import app_of, post
 
 UNIT = {"model": "unit", "unit_amount": "10"}
 GRADUATED = {
@@ -47,19 +44,11 @@ EVENTS = [{"amount": amount} for amount in ("50", "100", "250", "400")]
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-
-    return create_app(
-        Settings(), title="t", description="t", lifespan=lifespan, routers=[trials.router]
-    )
+    return app_of(trials.router)
 
 
 async def ask(app: FastAPI, body: dict[str, Any]) -> httpx.Response:
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.post("/v1/rate", json={"currency": "USD", **body})
+    return await post(app, "/v1/rate", json={"currency": "USD", **body})
 
 
 @pytest.mark.parametrize(
@@ -342,11 +331,10 @@ async def test_at_most_a_hundred_errors_are_listed(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1e400"])
 async def test_what_is_no_json_number_is_refused(app: FastAPI, text: str) -> None:
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        answer = await client.post(
-            "/v1/rate",
-            content=f'{{"currency": "USD", "price": {{"model": "flat", "amount": {text}}}}}',
-            headers={"content-type": "application/json"},
-        )
+    answer = await post(
+        app,
+        "/v1/rate",
+        content=f'{{"currency": "USD", "price": {{"model": "flat", "amount": {text}}}}}',
+        headers={"content-type": "application/json"},
+    )
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_number")

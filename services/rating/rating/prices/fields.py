@@ -179,9 +179,9 @@ class Fields:
         self._read.update(self._value)
 
     def finish(self) -> None:
-        """Report every field that was not read."""
-        for name in self._value:
-            if name not in self._read:
+        """Report every field that was not read; null is as good as leaving a field out."""
+        for name, value in self._value.items():
+            if name not in self._read and value is not None:
                 self.refuse(name[:100], "is not a field here")
 
 
