@@ -58,7 +58,7 @@ def in_currency(body: Mapping[str, Any], currency: str) -> dict[str, Any] | None
 def with_fields(body: Mapping[str, Any], by_slug: Mapping[str, Any]) -> dict[str, Any]:
     """The body with the fields of some parts replaced; slugs that it lacks are of no concern."""
     made = _sections(body, SECTIONS, by_slug)
-    if body.get("add_ons"):
+    if isinstance(body.get("add_ons"), list):
         made["add_ons"] = [
             _sections(add_on, SECTIONS[:2], by_slug) if isinstance(add_on, Mapping) else add_on
             for add_on in body["add_ons"]

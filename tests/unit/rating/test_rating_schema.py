@@ -150,6 +150,10 @@ def test_a_slug_of_another_kind_is_refused_in_a_plan_of_several_currencies() -> 
     judged_alike(body, "prices/0/slug")
 
 
+def test_parts_that_are_no_list_are_refused_in_a_plan_of_several_currencies() -> None:
+    judged_alike(plan(add_ons=1, currencies={"EUR": {"base": {"amount": "1"}}}), "add_ons")
+
+
 def judged_alike(body: dict[str, Any], place: str) -> None:
     """Both refuse it, and the schema with one error, at the field."""
     assert read_plan(body)[1]
