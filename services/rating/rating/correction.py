@@ -1,6 +1,6 @@
 """A correction of the past: other versions of a plan for a time, as facts of histories. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,27 +32,35 @@ class Correction:
 def correct(
     subscription: Subscription,
     correction: Correction,
-    span: Span,
+    spans: Iterable[Span],
     *,
     now: datetime,
     actor: str,
     reason: str,
 ) -> list[Fact]:
-    """The facts that bring a correction about in `span`; none where nothing is wrong."""
+    """The facts that bring a correction about in `spans`; none where nothing is wrong."""
 
     def fact(of: Subscription, at: datetime, version: int) -> Fact:
         body = {"plan": correction.plan, "version": version, "quantities": {}}
         return new_fact(of, "plan", at, body, now=now, actor=actor, reason=reason)
 
-    end = span[1]
-    corrected = _corrected(subscription, correction, span, fact)
-    before, after = subscription.timeline.at(end), corrected.timeline.at(end)
-    if before is not None and after is not None and before.terms != after.terms:
-        # From the end on it is as it was.
-        back = fact(corrected, end, before.terms.version)
-        corrected = corrected.with_fact(back)
+    corrected = subscription
+    for span in spans:
+        end = span[1]
+        corrected = _corrected(corrected, correction, span, fact)
+        before, after = subscription.timeline.at(end), corrected.timeline.at(end)
+        if before is not None and after is not None and before.terms != after.terms:
+            # From the end on it is as it was.
+            corrected = corrected.with_fact(fact(corrected, end, before.terms.version))
     known = {one.revision for one in subscription.facts}
     return [one for one in corrected.facts if one.revision not in known]
+
+
+def with_facts(subscription: Subscription, facts: Iterable[Fact]) -> Subscription:
+    """The subscription as it is after more facts."""
+    for fact in facts:
+        subscription = subscription.with_fact(fact)
+    return subscription
 
 
 def _corrected(

@@ -5,7 +5,7 @@ means the billing periods that begin in it, whole: so October means everybody's 
 the time zone, and ranges that follow each other share no period.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -35,8 +35,8 @@ class Range:
 
 
 def range_of(start: date, end: date, *, now: datetime) -> Range:
-    """The range from days or instants; raises `Refused` where it cannot be meant. It has begun
-    everywhere, and ended somewhere, by `now`."""
+    """The range from days or instants; raises `Refused` where it cannot be meant. Its end has come
+    by `now`, that of days somewhere on earth."""
     if isinstance(start, datetime) and isinstance(end, datetime):
         first, last = effective_span(start, end)
         if last is None or last > now:
@@ -58,13 +58,29 @@ def begun_in(subscription: Subscription, plans: Plans, span: Span, *, by: dateti
     that is cut (by a change of plan, a pause, a trial's end) begins with its first one."""
     start, end = span
     near = billing_periods(subscription, plans, by=by, spans=[span])
-    begins: dict[datetime, datetime] = {}
+    begins: dict[Span, datetime] = {}
     for one in near:
+        begins.setdefault(_whole(one), one.billing.period.start)
+    return [one for one in near if start <= begins[_whole(one)] < end]
+
+
+def _whole(one: Billed) -> Span:
+    # A month and a year begin together; only with its end is a period the same.
+    return one.billing.period.whole_start, one.billing.period.whole_end
+
+
+def spans_of(found: Iterable[Billed]) -> list[Span]:
+    """From when to when the periods last, those without a gap between them as one; in order."""
+    spans: list[Span] = []
+    for one in found:
         period = one.billing.period
-        begins.setdefault(period.whole_start, period.start)
-    return [one for one in near if start <= begins[one.billing.period.whole_start] < end]
+        if spans and spans[-1][1] == period.start:
+            spans[-1] = spans[-1][0], period.end
+        else:
+            spans.append((period.start, period.end))
+    return spans
 
 
-def reach(found: Sequence[Billed]) -> Span:
-    """From the begin of the first to the end of the last."""
-    return found[0].billing.period.start, max(one.billing.period.end for one in found)
+def lies_in(instant: datetime, spans: Iterable[Span]) -> bool:
+    """Whether one of the half-open spans has the instant."""
+    return any(start <= instant < end for start, end in spans)

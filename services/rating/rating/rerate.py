@@ -9,15 +9,15 @@ from typing import Any
 from common.contracts.charges import Charge
 from rating.assess import assess, remembers
 from rating.billing import Span, keys_of
-from rating.correction import Correction, correct
+from rating.correction import Correction, correct, with_facts
 from rating.history import Fact
 from rating.plan_book import PlanBook
-from rating.ranges import Range, begun_in, reach
+from rating.ranges import Range, begun_in, lies_in, spans_of
 from rating.rerating import Repriced, repriced
 from rating.simulate import Once
 from rating.store import charges, subscriptions, tenants
 from rating.store.usage import StoredUsage
-from rating.subscription import Subscription
+from rating.subscription import LATEST, Subscription
 
 BATCH = 100
 """Subscriptions that are rated before others get a turn in the process."""
@@ -39,25 +39,23 @@ class Rerated:
 
     subscription: Subscription
     facts: tuple[Fact, ...]
-    span: Span
+    spans: list[Span]
 
     @property
     def after(self) -> Subscription:
         """With the facts."""
-        made = self.subscription
-        for fact in self.facts:
-            made = made.with_fact(fact)
-        return made
+        return with_facts(self.subscription, self.facts)
 
-    def concerns(self, charge: Charge) -> bool:
-        """Whether the charge lies in what is rated again."""
-        return self.span[0] <= charge.period_from < self.span[1]
+    @property
+    def following(self) -> Span:
+        """All that can change: what is rated, and the time after."""
+        return self.spans[0][0], LATEST
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A batch: what is rated again, and the charges that it changes. `periods`: how many billing
-    periods begin in the range, also where nothing is to be done about them."""
+    """A batch: what is rated again, and the charges that it changes. `periods`: how many parts of
+    billing periods begin in the range, also where nothing is to be done about them."""
 
     rerated: list[Rerated]
     lines: list[Repriced]
@@ -65,28 +63,34 @@ class Examined:
 
 
 async def examine(
-    tx: Any, book: PlanBook, scope: Scope, *, now: datetime, actor: str, reason: str
+    tx: Any,
+    book: PlanBook,
+    scope: Scope,
+    *,
+    by: datetime,
+    now: datetime,
+    actor: str,
+    reason: str,
 ) -> AsyncIterator[Examined]:
-    """Batch by batch what a re-rating would do; writes nothing. With the tenants locked, it is what
-    `bring_about` then does. Raises `NoVariant` where a version is not sold to somebody."""
+    """Batch by batch what a re-rating of the billing periods that have begun `by` would do; writes
+    nothing. With the tenants locked, it is what `bring_about` then does. Raises `NoVariant` where a
+    version is not sold to somebody."""
     async for found in _subscriptions(tx, scope):
         plans = await book.load(tx, {key for one in found for key in keys_of(one)})
         rerated: list[Rerated] = []
         periods = 0
         for one in found:
-            begun = begun_in(one, plans, scope.range.of(one.zone), by=now)
-            if not begun:
-                continue
-            periods += len(begun)
-            made = Rerated(one, (), reach(begun))
+            begun = begun_in(one, plans, scope.range.of(one.zone), by=by)
             if scope.correction is not None:
-                facts = correct(
-                    one, scope.correction, made.span, now=now, actor=actor, reason=reason
-                )
-                if not facts:
-                    continue
-                made = Rerated(one, tuple(facts), made.span)
-            rerated.append(made)
+                begun = [part for part in begun if part.plan.slug == scope.correction.plan]
+            periods += len(begun)
+            spans = spans_of(begun)
+            if scope.correction is None:
+                facts = []
+            else:
+                facts = correct(one, scope.correction, spans, now=now, actor=actor, reason=reason)
+            if spans and (facts or scope.correction is None):
+                rerated.append(Rerated(one, tuple(facts), spans))
         yield Examined(rerated, await _lines(tx, book, rerated, now), periods)
         await asyncio.sleep(0)
 
@@ -94,33 +98,45 @@ async def examine(
 async def _lines(
     tx: Any, book: PlanBook, rerated: Sequence[Rerated], now: datetime
 ) -> list[Repriced]:
-    """The charges that change: those that are rated again, and those elsewhere that follow from
-    them, since a plan may remember earlier periods."""
-    after = [one.after for one in rerated]
-    plans = await book.load(tx, {key for one in after for key in keys_of(one)})
+    """The charges that change: those that are rated again, and those of later periods that follow
+    from them. Other versions may have other billing periods, and a plan may remember earlier ones.
+    """
+    subscriptions_of = [one.subscription for one in rerated] + [one.after for one in rerated]
+    plans = await book.load(tx, {key for one in subscriptions_of for key in keys_of(one)})
+    remembering = {one.subscription.id for one in rerated if remembers(one.after, plans)}
     usage = Once(StoredUsage())
-    spans = {one.subscription.id: [one.span] for one in rerated}
-    made = await assess(tx, usage, after, plans, spans, now=now)
-    remembering = [one.subscription for one in rerated if one.facts and remembers(one.after, plans)]
-    before = await assess(tx, usage, remembering, plans, dict.fromkeys(spans), now=now)
-    following = _differing(before, made)
-    scopes = {one.subscription.id: one for one in rerated}
+    known = await charges.known(tx, [], [one.subscription.id for one in rerated])
+    spans = {
+        one.subscription.id: [one.following]
+        if one.facts or one.subscription.id in remembering
+        else one.spans
+        for one in rerated
+    }
+    made = await assess(tx, usage, [one.after for one in rerated], plans, spans, now=now)
+    corrected = [one.subscription for one in rerated if one.facts]
+    before = await assess(tx, usage, corrected, plans, spans, now=now)
+    differing = _differing(before, made)
+    rated = {
+        one.subscription.id: [one.following]
+        if not one.facts and one.subscription.id in remembering
+        else one.spans
+        for one in rerated
+    }
 
     def is_asked_for(charge: Charge) -> bool:
-        return charge.id in following or scopes[charge.subscription].concerns(charge)
+        return charge.id in differing or lies_in(charge.period_from, rated[charge.subscription])
 
-    known = await charges.known(tx, [], list(scopes))
     return repriced(
         {id: one for id, one in known.items() if is_asked_for(one)},
         [one for one in made if is_asked_for(one)],
     )
 
 
-def _differing(before: Iterable[Charge], after: Iterable[Charge]) -> set[str]:
+def _differing(before: Sequence[Charge], after: Iterable[Charge]) -> set[str]:
     """The ids of charges of the same subscriptions that come or go or get another amount."""
     was = {charge.id: charge.amount for charge in before}
-    subscriptions_ = {charge.subscription for charge in before}
-    is_now = {one.id: one.amount for one in after if one.subscription in subscriptions_}
+    those = {charge.subscription for charge in before}
+    is_now = {one.id: one.amount for one in after if one.subscription in those}
     return {id for id in was.keys() | is_now.keys() if was.get(id) != is_now.get(id)}
 
 
@@ -132,7 +148,8 @@ async def bring_about(tx: Any, rerated: Iterable[Rerated]) -> None:
             await subscriptions.record(tx, one.after, one.facts)
             await tenants.touch(tx, one.subscription.tenant)
         else:
-            await subscriptions.mark(tx, one.subscription, one.span)
+            for span in one.spans:
+                await subscriptions.mark(tx, one.subscription, span)
 
 
 async def _subscriptions(tx: Any, scope: Scope) -> AsyncIterator[list[Subscription]]:

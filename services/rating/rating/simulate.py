@@ -1,7 +1,7 @@
 """Simulates a draft plan over a past period: reads and rates twice, and writes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from common.contracts.charges import Charge
 from common.usage import GroupUsage, Place, Usage
 from rating.assess import Usages, assess
-from rating.billing import PlanKey, Plans, PlanVersion, keys_of
+from rating.billing import PlanKey, Plans, PlanVersion, Span, keys_of
 from rating.parts.usage import Levels
 from rating.plan_book import NoVariant, PlanBook, variant
-from rating.ranges import Range, begun_in, reach
-from rating.simulation import Outcome, revenue, under
+from rating.ranges import Range, begun_in, spans_of
+from rating.simulation import Outcome, cut, revenue, under
 from rating.store import subscriptions
 from rating.store.plans import PlanRow
 from rating.store.usage import StoredUsage
@@ -91,19 +91,21 @@ async def simulate(
     async for found in _subscriptions(connection, asked):
         plans = dict(await book.load(connection, {key for one in found for key in keys_of(one)}))
         fit: list[Subscription] = []
+        spans: dict[str, list[Span]] = {}
         for one in found:
-            if not _was_on_the_plan(one, plans, asked, now):
+            begun = begun_in(one, plans, asked.range.of(one.zone), by=now)
+            if all(part.plan.slug != asked.draft.plan for part in begun):
                 continue
+            spans[one.id] = spans_of(begun)
             reason = _add_drafts(drafts, one, asked)
             if reason is None:
                 fit.append(one)
             else:
                 skipped.append(Skipped(one.tenant, one.id, reason))
         usage = Once(StoredUsage())
-        before, after = [
-            await _revenues(connection, usage, fit, variants, asked, now)
-            for variants in (plans, under(plans, drafts))
-        ]
+        before = await _revenues(connection, usage, fit, plans, spans, now)
+        drafted = [cut(one, spans[one.id]) for one in fit]
+        after = await _revenues(connection, usage, drafted, under(plans, drafts), spans, now)
         outcomes += [
             Outcome(one.tenant, one.currency, before[one.id], after[one.id]) for one in fit
         ]
@@ -116,16 +118,14 @@ async def _revenues(
     usage: Usages,
     found: Sequence[Subscription],
     plans: Plans,
-    asked: Asked,
+    spans: Mapping[str, Sequence[Span]],
     now: datetime,
 ) -> dict[str, Decimal]:
-    """What each subscription owes on those plans in the billing periods that begin in the range."""
-    begun = {one.id: begun_in(one, plans, asked.range.of(one.zone), by=now) for one in found}
-    spans = {id: [reach(those)] if those else [] for id, those in begun.items()}
+    """What each subscription owes on those plans in its spans."""
     charges: dict[str, list[Charge]] = {one.id: [] for one in found}
     for charge in await assess(connection, usage, found, plans, spans, now=now):
         charges[charge.subscription].append(charge)
-    return {id: revenue(those, begun[id]) for id, those in charges.items()}
+    return {id: revenue(those, spans[id]) for id, those in charges.items()}
 
 
 async def _subscriptions(connection: Any, asked: Asked) -> AsyncIterator[list[Subscription]]:
@@ -139,11 +139,6 @@ async def _subscriptions(connection: Any, asked: Asked) -> AsyncIterator[list[Su
     while found := await subscriptions.page(connection, None, asked.draft.plan, after, BATCH):
         yield found
         after = found[-1].id
-
-
-def _was_on_the_plan(subscription: Subscription, plans: Plans, asked: Asked, now: datetime) -> bool:
-    begun = begun_in(subscription, plans, asked.range.of(subscription.zone), by=now)
-    return any(one.plan.slug == asked.draft.plan for one in begun)
 
 
 def _add_drafts(

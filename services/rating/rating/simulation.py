@@ -6,7 +6,10 @@ from decimal import Decimal
 
 from common.contracts.charges import Charge
 from common.money import round_line
-from rating.billing import Billed, PlanKey, Plans, PlanVersion
+from rating.billing import PlanKey, Plans, PlanVersion, Span
+from rating.history import Fact
+from rating.ranges import lies_in
+from rating.subscription import Subscription
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,26 @@ class Totals:
     losers: int
 
 
-def revenue(charges: Iterable[Charge], begun: Sequence[Billed]) -> Decimal:
-    """What invoices would say of the charges of those billing periods."""
-    periods = [one.billing.period for one in begun]
+def revenue(charges: Iterable[Charge], spans: Sequence[Span]) -> Decimal:
+    """What invoices would say of the charges that begin in the spans."""
     return sum(
         (
             round_line(charge.amount, charge.currency)
             for charge in charges
-            if any(period.start <= charge.period_from < period.end for period in periods)
+            if lies_in(charge.period_from, spans)
         ),
         Decimal(0),
     )
+
+
+def cut(subscription: Subscription, spans: Iterable[Span]) -> Subscription:
+    """The subscription with its billing periods cut where a span begins or ends: so those of a
+    draft, however long they are, fill the same time as those of the plan. What is due for a whole
+    period is shared by time."""
+    for edge in sorted({edge for span in spans for edge in span}):
+        fact = Fact(revision=subscription.revision + 1, kind="cut", at=edge)
+        subscription = subscription.with_fact(fact)
+    return subscription
 
 
 def under(plans: Plans, drafts: Mapping[PlanKey, PlanVersion]) -> Plans:

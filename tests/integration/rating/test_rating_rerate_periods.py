@@ -32,6 +32,7 @@ def plans(price: str, amount: str) -> dict[str, dict[str, Any]]:
         "quarter": {"prices": prices, "interval": "quarter"},
         "weeks": {"prices": prices, "interval": {"weeks": 1}},
         "prepaid": {"prices": prices, "credits": [pack]},
+        "days": {"prices": prices, "interval": {"days": 1}, "alignment": "anniversary"},
     }
 
 
@@ -42,6 +43,7 @@ TENANTS = {
     "anna": ("anni", "UTC", SEPTEMBER + timedelta(days=14, hours=10)),
     "quentin": ("quarter", "America/New_York", SEPTEMBER),
     "wanda": ("weeks", "Asia/Kathmandu", SEPTEMBER + timedelta(days=2)),
+    "daisy": ("days", "UTC", SEPTEMBER + timedelta(days=50, hours=15)),
     "pru": ("prepaid", "Europe/London", SEPTEMBER),
 }
 
@@ -165,6 +167,19 @@ async def test_no_period_is_cut(client: httpx.AsyncClient, world: World) -> None
     assert (await approve(client, made["id"])).status_code == 200
     await until_rated(world)
     assert {one["from"] for one in await charges_of(client, "anna")} == begins
+
+
+async def test_what_begins_after_the_preview_is_not_applied(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    """The 21st has begun in the far east already."""
+    world.now = NOW + timedelta(hours=14)
+    asked = {"from": "2026-11-18", "to": "2026-11-21"}
+    made = await preview(client, **asked, plan={"slug": "days", "version": 2})
+    world.now = NOW + timedelta(hours=16)
+    assert (await approve(client, made["id"])).status_code == 200
+    facts = [fact["at"] for fact in await history(client, "daisy") if fact["type"] == "plan"]
+    assert facts == ["2026-11-18T15:00:00Z", "2026-11-20T15:00:00Z"]
 
 
 async def test_what_a_plan_remembers_is_in_the_preview(client: httpx.AsyncClient) -> None:

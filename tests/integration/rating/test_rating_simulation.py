@@ -199,6 +199,15 @@ async def test_what_was_cut_is_compared_whole(far_away: httpx.AsyncClient) -> No
     assert una["then"] == "61.23"
 
 
+async def test_a_draft_of_quarters_is_compared_for_the_same_month(
+    far_away: httpx.AsyncClient,
+) -> None:
+    """31 of the quarter's 92 days of a fee of 30, and the month's usage."""
+    quarter = draft(fee("30"), per_unit("requests", "1"), interval="quarter")
+    found = await simulated(far_away, quarter, **DAYS, tenants=["una"])
+    assert [(one["now"], one["then"]) for one in found["tenants"]] == [("30", "30.11")]
+
+
 PLAN_OF_TWO = draft(fee("2"), per_unit("requests", "3"))
 
 

@@ -28,7 +28,7 @@ def history(*facts: Fact) -> Subscription:
 
 def corrected(one: Subscription, correction: Correction, begin: int, end: int) -> Subscription:
     span = day(begin), day(end)
-    for added in correct(one, correction, span, now=NOW, actor="me", reason="r"):
+    for added in correct(one, correction, [span], now=NOW, actor="me", reason="r"):
         one = one.with_fact(added)
     return one
 
@@ -65,7 +65,7 @@ def test_only_the_versions_that_are_named() -> None:
 def test_twice_is_once() -> None:
     correction = Correction("a", 2)
     one = corrected(history(), correction, 31, 59)
-    assert correct(one, correction, (day(31), day(59)), now=NOW, actor="", reason="") == []
+    assert correct(one, correction, [(day(31), day(59))], now=NOW, actor="", reason="") == []
 
 
 facts = st.lists(

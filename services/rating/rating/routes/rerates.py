@@ -144,7 +144,7 @@ async def post_rerate(
         now = request.app.state.clock()
         asked = await _scope(tx, body, now)
         id = str(uuid7())
-        found = await _examined(tx, request, asked, id, body.by, body.reason)
+        found = await _examined(tx, request, asked, id, body.by, body.reason, begun_by=now)
         lines = _lines(found)
         rerate = Rerate(
             id=id,
@@ -212,7 +212,15 @@ async def approve_rerate(id: Id, body: DecisionIn, request: Request) -> RerateOu
         now = state.clock()
         asked = await _scope(connection, RerateIn.model_validate(rerate.request), now)
         await tenants.lock_all(connection, asked.tenants)
-        found = await _examined(connection, request, asked, id, rerate.created_by, rerate.reason)
+        found = await _examined(
+            connection,
+            request,
+            asked,
+            id,
+            rerate.created_by,
+            rerate.reason,
+            begun_by=rerate.created_at,
+        )
         if digest(_lines(found), by=rerate.created_at) != rerate.digest:
             raise ApiError(
                 RERATE_STALE, "what was due at the preview has changed since; make a new one"
@@ -272,7 +280,14 @@ async def _scope(tx: Any, body: RerateIn, now: datetime) -> Scope:
 
 
 async def _examined(
-    tx: Any, request: Request, asked: Scope, id: str, by: str, reason: str
+    tx: Any,
+    request: Request,
+    asked: Scope,
+    id: str,
+    by: str,
+    reason: str,
+    *,
+    begun_by: datetime,
 ) -> list[Examined]:
     state = request.app.state
     try:
@@ -282,6 +297,7 @@ async def _examined(
                 tx,
                 state.plans,
                 asked,
+                by=begun_by,
                 now=state.clock(),
                 actor=by,
                 reason=f"re-rating {id}: {reason}",
