@@ -11,6 +11,9 @@ THROUGH_IN_FUTURE: Final = declare(
     "through_in_future", 422, "A run closes what has ended; `through` lies in the future."
 )
 OVERDRAWN: Final = declare("overdrawn", 409, "The wallet holds less than is to be paid out.")
+REFERENCE_USED: Final = declare(
+    "reference_used", 409, "The wallet has an entry of this kind with this reference already."
+)
 BAD_AMOUNT: Final = declare(
     "bad_amount", 422, "The currency has no minor unit, or the amount is not in whole ones."
 )

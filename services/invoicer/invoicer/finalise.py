@@ -117,7 +117,7 @@ def _payment(invoice: Invoice, now: datetime) -> Entry:
 
 def _invoiced(version: int, before: Invoiced | None, line: Line | None) -> Invoiced:
     """What invoices hold of a charge, after `line` was added to what they held before."""
-    held = before or Invoiced(version=version, quantity=_ZERO, amount=_ZERO)
+    held = before or Invoiced(version=version, quantity=_ZERO, amount=_ZERO, taxes=None)
     if line is None:
         return msgspec.structs.replace(held, version=version)
     return Invoiced(

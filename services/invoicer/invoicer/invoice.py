@@ -4,7 +4,8 @@ An amount is rounded once, half away from zero, to the minor unit of its currenc
 becomes a line; totals are sums of rounded lines. What a charge owes is `round(its exact amount)`,
 whatever number of invoices it is spread over: a later version of an invoiced charge yields an
 adjustment line of `round(new amount) - what was invoiced for it`, so corrections never drift. An
-adjustment is taxed as the charge was when it was first invoiced, anything else as the tenant is.
+adjustment is taxed as the charge was when it was first invoiced, anything else as the tenant was
+on the day of the sale (`tax_point`).
 What the tenant has in its wallet pays last, after taxes.
 """
 
@@ -18,7 +19,8 @@ import msgspec
 from common.contracts.charges import Charge, ChargeLine
 from common.contracts.tenants import Tax, Tenant
 from common.money import WIDE, plain, round_line
-from invoicer.tax import TaxTotal, tax_totals
+from invoicer import display
+from invoicer.tax import TaxTotal, tax_point, tax_totals, taxes_at
 
 VERSION: Final = 2
 """Of the document: 1 knew no taxes and no wallet."""
@@ -66,7 +68,7 @@ class Invoiced(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     quantity: Decimal
     amount: Decimal
-    taxes: list[Tax] | None = None
+    taxes: list[Tax] | None = []
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +162,11 @@ def draft(
     a fixed order, by subscription and period, corrections last. Raises `DraftError`.
     """
     checked = [_checked(charge, tenant, currency) for charge in charges]
-    made = [_line(charge, invoiced.get(charge.id), tenant.taxes) for charge in checked]
+    where = display.zone(tenant.timezone)
+    made = [
+        _line(charge, invoiced.get(charge.id), taxes_at(tenant.taxes, tax_point(charge, where)))
+        for charge in checked
+    ]
     found = sorted((line for line in made if line is not None), key=_place)
     lines = [msgspec.structs.replace(line, position=i) for i, line in enumerate(found, start=1)]
     subtotal = _sum((line.amount for line in lines), currency)
@@ -211,6 +217,8 @@ def _line(charge: Charge, before: Invoiced | None, taxes: list[Tax]) -> Line | N
         due = round_line(charge.amount, charge.currency)
     except ValueError as error:
         raise DraftError(f"charge {charge.id}: {error}") from None
+    if before is not None and before.taxes is None:
+        before = None  # it was settled, but no invoice has a line of it
     if before is None:
         if charge.withdrawn:
             return None
@@ -243,7 +251,7 @@ def _line(charge: Charge, before: Invoiced | None, taxes: list[Tax]) -> Line | N
         charge=charge.id,
         charge_version=charge.version,
         details=list(charge.lines),
-        taxes=list(taxes if before is None or before.taxes is None else before.taxes),
+        taxes=list(taxes if before is None else before.taxes or ()),
         adjusts=before,
     )
 

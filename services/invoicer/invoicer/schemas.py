@@ -132,13 +132,14 @@ class Line(BaseModel):
     charge: str
     charge_version: int
     details: list[dict[str, Any]] = Field(description="How the charge came about; exact amounts.")
-    taxes: list[Tax]
+    taxes: list[Tax] | None = Field(None, description="Since `v` 2.")
     adjusts: dict[str, Any] | None = Field(description="What was invoiced before the correction.")
 
 
 class Invoice(BaseModel):
     """An invoice: its hashed content, and its id, state and hash around it. Documents of `v` 1
-    have no taxes and no wallet; all of their total is payable."""
+    have neither taxes nor wallet, and are shown without these fields; all of their total is
+    payable."""
 
     v: int
     id: str | None
@@ -157,10 +158,12 @@ class Invoice(BaseModel):
     period_to: datetime | None
     lines: list[Line]
     subtotal: str = Field(description="The sum of the lines.")
-    taxes: list[TaxTotal]
+    taxes: list[TaxTotal] | None = Field(None, description="Since `v` 2.")
     total: str = Field(description="`subtotal` and the taxes.")
-    paid_from_wallet: str
-    payable: str = Field(description="`total` less `paid_from_wallet`.")
+    paid_from_wallet: str | None = Field(None, description="Since `v` 2.")
+    payable: str | None = Field(
+        None, description="`total` less `paid_from_wallet`; since `v` 2, before it was the total."
+    )
     rounding: str
     missing: list[Missing]
     hash: str
@@ -184,7 +187,11 @@ class EntryBody(BaseModel):
         decimal_places=18,
         description="Into the wallet above 0, out of it below, in whole minor units.",
     )
-    reference: str = Field("", max_length=200, description="Of the payment.")
+    reference: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Of the payment, such as a bank's number. It moves money once in a wallet.",
+    )
     reason: str = Field("", max_length=500, description="Kept with the entry.")
     by: str = Field("", max_length=200, description="Kept with the entry.")
 

@@ -6,12 +6,14 @@ EN 16931 asks): 20 % of 68.33 + 68.33 + 57.50 + 85.00 is 55.83. Rounded line by 
 """
 
 from collections.abc import Iterable
+from datetime import date, timedelta, tzinfo
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
-from common.contracts.tenants import Tax
+from common.contracts.charges import Charge
+from common.contracts.tenants import Tax, TenantTax
 from common.money import WIDE, round_line
 
 
@@ -33,6 +35,33 @@ class Taxed(Protocol):
 
     @property
     def taxes(self) -> list[Tax]: ...
+
+
+def taxes_at(taxes: Iterable[TenantTax], day: date) -> list[Tax]:
+    """Those that hold on a day: of each name the one since the latest day that has come."""
+    held: dict[str, TenantTax | None] = {}
+    for tax in taxes:
+        known = held.setdefault(tax.name, None)
+        if _since(tax) <= day and (known is None or _since(known) <= _since(tax)):
+            held[tax.name] = tax
+    return [
+        Tax(name=tax.name, percent=tax.percent, note=tax.note)
+        for tax in held.values()
+        if tax is not None
+    ]
+
+
+def _since(tax: TenantTax) -> date:
+    return tax.since or date.min
+
+
+def tax_point(charge: Charge, where: tzinfo) -> date:
+    """The day whose taxes a charge has: of what is paid in advance the first one of its period, of
+    anything else the last one before it is due."""
+    at = charge.period_from
+    if charge.due > at:
+        at = charge.due - timedelta(microseconds=1)
+    return at.astimezone(where).date()
 
 
 def tax_totals(lines: Iterable[Taxed], currency: str) -> list[TaxTotal]:

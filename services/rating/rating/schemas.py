@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from common.contracts.charges import Charge
-from common.contracts.tenants import Tax
+from common.contracts.tenants import TenantTax
 from common.events.rfc3339 import parse_time_ms
 from common.money import plain
 from rating.store.plans import PlanRow
@@ -77,20 +77,32 @@ class TaxIn(Strict):
         ge=0, le=100, max_digits=9, decimal_places=6, description="Of the net amount: 20 is 20 %."
     )
     note: Line = Field("", description="What must be said beside it, such as why it is 0.")
+    since: date | None = Field(
+        None,
+        description="The day, by the tenant's clock, from which it is instead of an earlier one of "
+        "its name; from ever when left out.",
+    )
 
     @classmethod
-    def of(cls, tax: Tax) -> "TaxIn":
-        return cls(name=tax.name, percent=tax.percent, note=tax.note)
+    def of(cls, tax: TenantTax) -> "TaxIn":
+        return cls(name=tax.name, percent=tax.percent, note=tax.note, since=tax.since)
 
-    def tax(self) -> Tax:
+    def tax(self) -> TenantTax:
         """The same, in its plainest form."""
-        return Tax(name=self.name, percent=Decimal(plain(self.percent)), note=self.note)
+        return TenantTax(
+            name=self.name,
+            percent=Decimal(plain(self.percent)),
+            note=self.note,
+            since=self.since,
+        )
 
 
 def _once_each(taxes: list[TaxIn]) -> list[TaxIn]:
-    names = [tax.name for tax in taxes]
-    if len(set(names)) < len(names):
-        raise ValueError("each tax has a name of its own")
+    places = {(tax.name, tax.since) for tax in taxes}
+    if len(places) < len(taxes):
+        raise ValueError("two taxes of one name must hold since different days")
+    if len({tax.name for tax in taxes}) > 5:
+        raise ValueError("at most five taxes of different names")
     return taxes
 
 
@@ -109,7 +121,7 @@ class TenantIn(Strict):
     taxes: Annotated[
         list[TaxIn],
         AfterValidator(_once_each),
-        Field(max_length=5, description="On what is invoiced from now on; none when left out."),
+        Field(max_length=100, description="On what it is charged; none when left out."),
     ] = []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from common.contracts.tenants import Tax
+from common.contracts.tenants import TenantTax
 from tests.integration.invoicer.centre import Centre
 from tests.integration.invoicer.publishing import ended
 from tests.support.eventually import eventually
@@ -15,13 +15,12 @@ EUR = "/v1/wallets/acme/EUR/entries"
 
 
 async def pay(centre: Centre, amount: str, key: str = "k", path: str = EUR, **more: Any) -> Any:
-    return await centre.client.post(
-        path, json={"amount": amount} | more, headers={"Idempotency-Key": key}
-    )
+    body = {"amount": amount, "reference": f"bank {key}"} | more
+    return await centre.client.post(path, json=body, headers={"Idempotency-Key": key})
 
 
 async def test_the_wallet_pays_the_taxed_invoice_as_the_interim_said(centre: Centre) -> None:
-    tax = Tax(name="Sales tax", percent=Decimal("8.25"))
+    tax = TenantTax(name="Sales tax", percent=Decimal("8.25"))
     await centre.define(msgspec.structs.replace(ACME, taxes=[tax], vat_id="DE1", revision=2))
     await centre.publish(ended("a", "70"))
     first = await pay(centre, "5", reference="bank 4711", by="mira")
@@ -56,7 +55,7 @@ async def test_the_wallet_pays_the_taxed_invoice_as_the_interim_said(centre: Cen
 
 async def test_taxes_of_known_cases(centre: Centre) -> None:
     """A fee of 50 for 24 of 31 days; four lines whose taxes would be 0.01 more one by one."""
-    tax = Tax(name="VAT", percent=Decimal(20))
+    tax = TenantTax(name="VAT", percent=Decimal(20))
     fee = str(Decimal(1200) / 31)
     for key, amounts, total in (
         ("fee", [fee], "46.45"),
@@ -76,6 +75,8 @@ async def test_money_moves_once_a_key(centre: Centre) -> None:
     elsewhere = await pay(centre, "5", path="/v1/wallets/acme/USD/entries")
     assert elsewhere.json()["code"] == "idempotency_key_reused"
     assert (await pay(centre, "-2", "other")).json()["balance"] == "3.00"
+    told_again = await pay(centre, "5", "a-new-key", reference="bank k")
+    assert (told_again.status_code, told_again.json()["code"]) == (409, "reference_used")
     yen = await pay(centre, "500", "yen", path="/v1/wallets/acme/JPY/entries")
     assert yen.json()["balance"] == "500"
 
@@ -94,10 +95,11 @@ async def test_what_cannot_be_moved_is_refused_and_moves_nothing(centre: Centre)
     ]:
         answer = await pay(centre, amount, amount + path[-12:], path)
         assert (amount, answer.status_code, answer.json()["code"]) == (amount, status, code)
-    keyless = await centre.client.post(EUR, json={"amount": "1"})
+    keyless = await centre.client.post(EUR, json={"amount": "1", "reference": "x"})
     assert (keyless.status_code, keyless.json()["code"]) == (422, "invalid_request")
     assert "Idempotency-Key" in keyless.text
     assert (await pay(centre, "1", reference="\x00")).status_code == 400
+    assert (await pay(centre, "1", reference="")).status_code == 422
     assert (await centre.client.get("/v1/wallets/acme")).json()["items"] == []
     assert (await centre.client.get(EUR)).json()["items"] == []
     assert (await centre.client.get("/v1/wallets/nobody")).status_code == 404

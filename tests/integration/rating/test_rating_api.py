@@ -1,6 +1,6 @@
 """The catalog's API as its users see it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import httpx
 import pytest
@@ -32,16 +32,22 @@ async def test_a_tenant_is_put_read_and_listed(client: httpx.AsyncClient) -> Non
 async def test_taxes_are_kept_and_published_in_their_plainest_form(
     client: httpx.AsyncClient, world: World
 ) -> None:
-    taxes = [{"name": "VAT", "percent": "20.0"}, {"name": "Levy", "percent": 1, "note": "art. 9"}]
+    taxes = [
+        {"name": "VAT", "percent": "20.0"},
+        {"name": "VAT", "percent": "21", "since": "2027-01-01"},
+        {"name": "Levy", "percent": 1, "note": "art. 9"},
+    ]
     made = await put(client, "/v1/tenants/acme", TENANT | {"vat_id": "DE1", "taxes": taxes})
     assert made["taxes"] == [
-        {"name": "VAT", "percent": "20", "note": ""},
-        {"name": "Levy", "percent": "1", "note": "art. 9"},
+        {"name": "VAT", "percent": "20", "note": "", "since": None},
+        {"name": "VAT", "percent": "21", "note": "", "since": "2027-01-01"},
+        {"name": "Levy", "percent": "1", "note": "art. 9", "since": None},
     ]
     assert (await client.get("/v1/tenants/acme")).json() == made
 
     found = await eventually(lambda: world.published_tenant("acme"))
-    assert [str(tax.percent) for tax in found.taxes] == ["20", "1"]
+    assert [str(tax.percent) for tax in found.taxes] == ["20", "21", "1"]
+    assert found.taxes[1].since == date(2027, 1, 1)
     assert found.vat_id == "DE1"
 
 
@@ -55,6 +61,7 @@ async def test_taxes_that_make_no_sense_are_refused(client: httpx.AsyncClient) -
         ([{"name": "VAT", "percent": "1", "rate": "1"}], "body.taxes.0.rate"),
         ([{"name": "VAT", "percent": "1"}] * 2, "body.taxes"),
         ([{"name": str(i), "percent": "1"} for i in range(6)], "body.taxes"),
+        ([{"name": "VAT", "percent": "1", "since": "2027-01-32"}], "body.taxes.0.since"),
     ]:
         answer = await client.put("/v1/tenants/acme", json=TENANT | {"taxes": taxes})
         refused(answer, 422, "invalid_request")

@@ -1,5 +1,6 @@
 """Taxes and wallets: what is added to the net amount, on what, and who pays it."""
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -7,20 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.contracts.tenants import Tax
+from common.contracts.tenants import Tax, TenantTax
 from common.money import round_line
 from invoicer import pdf
 from invoicer.canonical import canonical, parse
 from invoicer.invoice import Invoice, Invoiced, draft
-from tests.unit.invoicer.charging import ACME, SELLER, charge, fee
+from invoicer.tax import taxes_at
+from tests.unit.invoicer.charging import ACME, DECEMBER, SELLER, charge, fee
 
-VAT = Tax(name="VAT", percent=Decimal(20))
-REVERSED = Tax(name="VAT", percent=Decimal(0), note="Reverse charge")
+JANUARY = DECEMBER + timedelta(days=31)
+
+VAT = TenantTax(name="VAT", percent=Decimal(20))
+REVERSED = TenantTax(name="VAT", percent=Decimal(0), note="Reverse charge")
 
 
 def invoiced(
     *amounts: str,
-    taxes: tuple[Tax, ...] = (VAT,),
+    taxes: tuple[TenantTax, ...] = (VAT,),
     currency: str = "USD",
     before: dict[str, Invoiced] | None = None,
     balance: str = "0",
@@ -42,6 +46,42 @@ def was(amount: str, *taxes: Tax) -> dict[str, Invoiced]:
     return {"c0": held}
 
 
+RISING = [
+    TenantTax(name="VAT", percent=Decimal(21), since=date(2026, 12, 1)),
+    TenantTax(name="VAT", percent=Decimal(20)),
+    TenantTax(name="VAT", percent=Decimal(19), since=date(2026, 6, 1)),
+    TenantTax(name="Levy", percent=Decimal(1), since=date(2027, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("day", "percents"),
+    [
+        (date(2026, 5, 31), [20]),
+        (date(2026, 6, 1), [19]),
+        (date(2026, 11, 30), [19]),
+        (date(2026, 12, 1), [21]),
+        (date(2027, 1, 1), [21, 1]),
+    ],
+)
+def test_the_taxes_of_a_day(day: date, percents: list[int]) -> None:
+    assert [tax.percent for tax in taxes_at(RISING, day)] == percents
+
+
+def test_usage_is_taxed_as_of_its_last_day_and_what_is_paid_in_advance_as_of_its_first() -> None:
+    """November in Berlin, invoiced after the first of December, on which the tax rises."""
+    advance = fee("next", "100", period_from=DECEMBER, period_to=JANUARY, due_at=DECEMBER)
+    invoice = draft(
+        [charge("c", "100"), advance],
+        {},
+        tenant=msgspec.structs.replace(ACME, taxes=RISING),
+        seller=SELLER,
+        currency="EUR",
+    )
+    assert {line.charge: line.taxes[0].percent for line in invoice.lines} == {"c": 19, "next": 21}
+    assert invoice.total == Decimal("240.00")
+
+
 def test_a_fee_with_tax() -> None:
     invoice = invoiced("38.7096774193548387096774")
     assert (invoice.subtotal, invoice.total) == (Decimal("38.71"), Decimal("46.45"))
@@ -58,7 +98,7 @@ def test_a_tax_is_of_the_sum_of_its_lines_and_rounded_once() -> None:
 
 
 def test_a_wallet_pays_after_tax() -> None:
-    sales = Tax(name="Sales tax", percent=Decimal("8.25"))
+    sales = TenantTax(name="Sales tax", percent=Decimal("8.25"))
     invoice = invoiced("70", taxes=(sales,), balance="5")
     assert invoice.taxes[0].amount == Decimal("5.78")
     assert (invoice.total, invoice.paid_from_wallet) == (Decimal("75.78"), Decimal("5.00"))
@@ -78,8 +118,8 @@ def test_a_credit_leaves_the_wallet_alone_and_gives_the_tax_back() -> None:
 
 
 def test_several_taxes_are_each_of_the_net_amount() -> None:
-    regional = Tax(name="QST", percent=Decimal("9.975"))
-    federal = Tax(name="GST", percent=Decimal(5))
+    regional = TenantTax(name="QST", percent=Decimal("9.975"))
+    federal = TenantTax(name="GST", percent=Decimal(5))
     invoice = invoiced("100.10", taxes=(federal, regional))
     assert [(tax.name, tax.amount) for tax in invoice.taxes] == [
         ("GST", Decimal("5.01")),
@@ -99,7 +139,7 @@ def test_a_tax_of_nothing_is_said() -> None:
 
 
 def test_a_correction_is_taxed_as_its_charge_was() -> None:
-    higher = Tax(name="VAT", percent=Decimal(21))
+    higher = TenantTax(name="VAT", percent=Decimal(21))
     invoice = invoiced("110", "50", taxes=(higher,), before=was("100", VAT))
     assert [(tax.percent, tax.basis, tax.amount) for tax in invoice.taxes] == [
         (Decimal(21), Decimal(50), Decimal("10.50")),
@@ -113,8 +153,10 @@ def test_a_correction_of_what_was_invoiced_without_tax_has_none() -> None:
 
 
 def test_what_was_settled_without_a_line_is_taxed_as_new() -> None:
-    never = Invoiced(version=1, quantity=Decimal(0), amount=Decimal(0))
-    assert invoiced("10", before={"c0": never}).total == Decimal("12.00")
+    never = Invoiced(version=1, quantity=Decimal(0), amount=Decimal(0), taxes=None)
+    invoice = invoiced("10", before={"c0": never})
+    assert invoice.total == Decimal("12.00")
+    assert (invoice.lines[0].kind, invoice.lines[0].adjusts) == ("usage", None)
 
 
 def test_taxes_are_rounded_to_the_currencys_minor_unit() -> None:
@@ -135,7 +177,7 @@ percents = st.decimals(0, 100, places=4)
 def test_everything_adds_up(
     given_amounts: list[str], given_percents: list[Decimal], balance: str, currency: str
 ) -> None:
-    taxes = tuple(Tax(name=f"T{i}", percent=one) for i, one in enumerate(given_percents))
+    taxes = tuple(TenantTax(name=f"T{i}", percent=one) for i, one in enumerate(given_percents))
     balance = str(round_line(Decimal(balance), currency))
     invoice = invoiced(*given_amounts, taxes=taxes, currency=currency, balance=balance)
     assert invoice.total == invoice.subtotal + sum(tax.amount for tax in invoice.taxes)
@@ -179,7 +221,7 @@ def test_the_pdf_says_each_tax_and_what_the_wallet_paid() -> None:
 
 
 @pytest.mark.parametrize(("taxes", "balance"), [((), "0"), ((VAT,), "0"), ((), "5")])
-def test_the_pdf_says_only_what_there_is(taxes: tuple[Tax, ...], balance: str) -> None:
+def test_the_pdf_says_only_what_there_is(taxes: tuple[TenantTax, ...], balance: str) -> None:
     invoice = invoiced("10", "20", taxes=taxes, balance=balance)
     made = pdf.picture(invoice, hash="", state="finalised", as_of=None)
     assert bool(made["taxes"]) == bool(taxes)

@@ -36,7 +36,7 @@ def list_invoices(
                 one.tenant,
                 one.state,
                 one.total,
-                one.payable,
+                one.total if one.payable is None else one.payable,
                 one.currency,
                 one.period_from,
                 one.period_to,

@@ -1,6 +1,6 @@
 """catalog.tenants: each tenant with what it subscribes to."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -43,10 +43,17 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class TenantTax(Tax, frozen=True, kw_only=True):
+    """`since`: from that day of the tenant's clock on it is instead of an earlier one of its name;
+    None: from ever."""
+
+    since: date | None = None
+
+
 class Tenant(wire.Contract, frozen=True, kw_only=True):
     """`billing_day`: 1 to 31, the day of the month (in `timezone`) on which periods begin; a day
     that a month does not have means its last. `address`: lines as printed on an invoice.
-    `taxes`: on what is invoiced from now on; each is of the net amount."""
+    `taxes`: on what it is charged; each is of the net amount."""
 
     key: str
     name: str
@@ -56,7 +63,7 @@ class Tenant(wire.Contract, frozen=True, kw_only=True):
     email: str | None = None
     address: list[str] = []
     vat_id: str = ""
-    taxes: list[Tax] = []
+    taxes: list[TenantTax] = []
     revision: int = 0
     subscriptions: list[TenantSubscription] = []
 

@@ -13,11 +13,11 @@ from common.idempotency import once
 from common.money import UnknownCurrency, exponent, round_line
 from common.paging import Cursor, Limit, decode_cursor, page
 from invoicer import schemas
-from invoicer.errors import BAD_AMOUNT, OVERDRAWN
+from invoicer.errors import BAD_AMOUNT, OVERDRAWN, REFERENCE_USED
 from invoicer.routes.tenants import known_tenant
 from invoicer.store import SCHEMA
 from invoicer.store import wallets as store
-from invoicer.store.wallets import Entry, Overdrawn, Stored
+from invoicer.store.wallets import Entry, Overdrawn, ReferenceUsed, Stored
 
 router = APIRouter(tags=["wallets"])
 _LISTING = "wallet entries"
@@ -73,6 +73,13 @@ async def post_entry(
             held = await store.balance(tx, tenant, currency)
             raise ApiError(
                 OVERDRAWN, f"the wallet holds {held} {currency}, {-body.amount} cannot be paid out"
+            ) from None
+        except ReferenceUsed:
+            raise ApiError(
+                REFERENCE_USED,
+                f"there is a {entry.kind} of {tenant} in {currency} with the reference "
+                f"{body.reference}",
+                errors=[{"path": "body.reference", "message": "is used"}],
             ) from None
 
     asked = [tenant, currency, body.model_dump(mode="json")]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 
@@ -14,9 +15,13 @@ class Overdrawn(Exception):
     """The wallet holds less than an entry takes out; nothing was written."""
 
 
+class ReferenceUsed(Exception):
+    """An entry of that kind with that reference is there; nothing was written."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A movement, in whole minor units: into the wallet above 0, out of it below. `invoice`: what
-    it paid. `reference`: of the payment, or the invoice's number."""
+    it paid. `reference`: of the payment, which moves money once, or the invoice's number."""
 
     tenant: str
     currency: str
@@ -69,8 +74,8 @@ async def lock(tx: Any, tenant: str, currency: str) -> Decimal:
 
 
 async def record(tx: Any, entry: Entry) -> Stored:
-    """Write the entry and move the balance. Raises `Overdrawn`, after which the transaction must
-    be given up."""
+    """Write the entry and move the balance. Raises `Overdrawn` or `ReferenceUsed`, after which the
+    transaction must be given up."""
     await tx.execute(
         """
         INSERT INTO invoicer.wallets (tenant, currency, last_number, balance)
@@ -97,23 +102,28 @@ async def record(tx: Any, entry: Entry) -> Stored:
     made = Stored(
         number=wallet["last_number"], balance=wallet["balance"], **msgspec.structs.asdict(entry)
     )
-    await tx.execute(
-        f"""
-        INSERT INTO invoicer.wallet_entries ({_COLUMNS})
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        """,
-        made.tenant,
-        made.currency,
-        made.number,
-        made.kind,
-        made.amount,
-        made.balance,
-        made.invoice,
-        made.reference,
-        made.reason,
-        made.by,
-        made.at,
-    )
+    try:
+        await tx.execute(
+            f"""
+            INSERT INTO invoicer.wallet_entries ({_COLUMNS})
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            """,
+            made.tenant,
+            made.currency,
+            made.number,
+            made.kind,
+            made.amount,
+            made.balance,
+            made.invoice,
+            made.reference,
+            made.reason,
+            made.by,
+            made.at,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "wallet_entries_reference":
+            raise ReferenceUsed from None
+        raise
     return made
 
 

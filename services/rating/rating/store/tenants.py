@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from common.contracts.tenants import Tax
+from common.contracts.tenants import TenantTax
 from common.stream.outbox import next_revision
 from rating.store import SCHEMA
 
@@ -21,7 +21,7 @@ class TenantRow(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     address: list[str] = []
     vat_id: str = ""
-    taxes: list[Tax] = []
+    taxes: list[TenantTax] = []
 
 
 _COLUMNS = "key, name, currency, timezone, billing_day, email, address, vat_id, taxes"

@@ -5,18 +5,22 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-# What was invoiced until now was invoiced without tax, and so are its corrections.
+# The defaults are for the rows that are there, which a constant default does not rewrite. What was
+# invoiced until now was invoiced without tax, and so are its corrections; but what was settled
+# without a line, because it was withdrawn, has no taxes yet.
 TAXES = """
-ALTER TABLE invoicer.charges ADD COLUMN invoiced_taxes jsonb;
+ALTER TABLE invoicer.charges ADD COLUMN invoiced_taxes jsonb DEFAULT '[]';
+ALTER TABLE invoicer.charges ALTER COLUMN invoiced_taxes DROP DEFAULT;
 COMMENT ON COLUMN invoicer.charges.invoiced_taxes IS
     'Of its first line; corrections have the same. NULL: no invoice has a line of it';
-UPDATE invoicer.charges SET invoiced_taxes = '[]' WHERE invoiced_version IS NOT NULL;
+UPDATE invoicer.charges
+SET invoiced_taxes = NULL
+WHERE invoiced_version IS NOT NULL
+  AND NOT EXISTS (SELECT FROM invoicer.invoice_lines WHERE charge = charges.id);
 
--- The defaults are for the invoices that are there. Without them a process of before, which knows
--- no taxes, cannot issue beside the new ones.
 ALTER TABLE invoicer.invoices
     ADD COLUMN tax              numeric NOT NULL DEFAULT 0,
-    ADD COLUMN paid_from_wallet numeric NOT NULL DEFAULT 0 CHECK (paid_from_wallet >= 0);
+    ADD COLUMN paid_from_wallet numeric NOT NULL DEFAULT 0;
 ALTER TABLE invoicer.invoices
     ALTER COLUMN tax DROP DEFAULT,
     ALTER COLUMN paid_from_wallet DROP DEFAULT;
@@ -80,6 +84,34 @@ BEGIN
 END
 $$;
 
+CREATE UNIQUE INDEX wallet_entries_reference
+    ON invoicer.wallet_entries (tenant, currency, kind, reference)
+    WHERE kind <> 'invoice';
+COMMENT ON INDEX invoicer.wallet_entries_reference IS
+    'A payment moves money once, whoever tells of it how often';
+
+CREATE FUNCTION invoicer.guard_balance() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.last_number > 0 AND NOT EXISTS (
+        SELECT
+        FROM invoicer.wallet_entries
+        WHERE tenant = NEW.tenant
+          AND currency = NEW.currency
+          AND number = NEW.last_number
+          AND balance = NEW.balance
+    ) OR NEW.last_number = 0 AND NEW.balance <> 0 THEN
+        RAISE EXCEPTION 'the wallet of % holds % without an entry that says so',
+            NEW.tenant, NEW.balance
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE CONSTRAINT TRIGGER guard_balance AFTER INSERT OR UPDATE ON invoicer.wallets
+    DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION invoicer.guard_balance();
 CREATE TRIGGER guard_wallet_entry BEFORE INSERT ON invoicer.wallet_entries
     FOR EACH ROW EXECUTE FUNCTION invoicer.guard_wallet_entry();
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON invoicer.wallet_entries
@@ -93,6 +125,11 @@ DECLARE
     sum_of_lines numeric;
     expected_hash text;
 BEGIN
+    -- By a process of before, which knows no taxes. Not a fault of the invoice: it tries again.
+    IF NEW.tax IS NULL OR NEW.paid_from_wallet IS NULL THEN
+        RAISE EXCEPTION 'invoice %: issued by a process that knows no taxes', NEW.number
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
     SELECT coalesce(sum(amount), 0) INTO sum_of_lines
     FROM invoicer.invoice_lines
     WHERE invoice = NEW.id;
@@ -101,7 +138,7 @@ BEGIN
             NEW.number, sum_of_lines + NEW.tax, NEW.total
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF NEW.paid_from_wallet > greatest(NEW.total, 0) THEN
+    IF NEW.paid_from_wallet NOT BETWEEN 0 AND greatest(NEW.total, 0) THEN
         RAISE EXCEPTION 'invoice %: the wallet pays % of %',
             NEW.number, NEW.paid_from_wallet, NEW.total
             USING ERRCODE = 'integrity_constraint_violation';

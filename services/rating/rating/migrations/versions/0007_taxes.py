@@ -9,7 +9,7 @@ SQL = """
 ALTER TABLE rating.tenants
     ADD COLUMN vat_id text  NOT NULL DEFAULT '',
     ADD COLUMN taxes  jsonb NOT NULL DEFAULT '[]';
-COMMENT ON COLUMN rating.tenants.taxes IS '[{name, percent, note}], on what is invoiced';
+COMMENT ON COLUMN rating.tenants.taxes IS '[{name, percent, note, since}], on what is charged';
 """
 
 
