@@ -58,6 +58,8 @@ class Feed:
         self._closed = False
         self._history = 0
         """Grows when revisions went back: the database was put back or replaced."""
+        self._looks = 0
+        """How often the table was read."""
         self.revision = 0
 
     async def close(self) -> None:
@@ -89,6 +91,7 @@ class Feed:
                     )
                     as_of_at = time.monotonic()
                 self._read_at = time.monotonic()
+                self._looks += 1
                 metrics.REVISION.set(self.revision)
             except LOST as error:
                 log.warning("following decisions: %r; trying again", error)
@@ -163,12 +166,16 @@ class Feed:
                 yield _event("snapshot", since, decisions)
             else:
                 yield self._heartbeat(since)
+            looks = self._looks
             while not self._closed and history == self._history:
                 if await self.wait(since, self._heartbeat_seconds):
                     page = await self.page(since, BATCH)
                     if page:
                         since = page[-1].revision
                         yield _event("delta", since, page)
+                elif since > self.revision and self._looks > looks + 1:
+                    # What was read here directly is gone, before this process ever saw it.
+                    break
                 elif self.is_fresh and not self._closed and history == self._history:
                     yield self._heartbeat(since)
         finally:
