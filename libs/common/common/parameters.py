@@ -35,7 +35,7 @@ def refuse_unknown(scope: Scope) -> None:
 
 def _declared(scope: Scope) -> list[str]:
     described: Mapping[str, Any] = scope["app"].openapi()["paths"]
-    operation = described[scope["route"].path_format][scope["method"].lower()]
+    operation = described.get(scope["route"].path_format, {}).get(scope["method"].lower(), {})
     return [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
 
 

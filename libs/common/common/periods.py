@@ -27,6 +27,11 @@ class Period:
     whole_start: datetime
     whole_end: datetime
 
+    @property
+    def whole(self) -> tuple[datetime, datetime]:
+        """The calendar period. A month and a year may begin together: only both ends tell."""
+        return self.whole_start, self.whole_end
+
 
 SLOT = timedelta(seconds=10)
 """The finest bucket of usage, and so the resolution of every billing boundary."""

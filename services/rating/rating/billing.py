@@ -253,11 +253,11 @@ def _add_ons_since(timeline: Timeline, plan: PlanVersion) -> tuple[tuple[str, da
 def _affected(found: Sequence[Billed], spans: Sequence[Span]) -> list[Billed]:
     """Those that share an instant with a span, and the other parts of their whole periods."""
     wholes = {
-        one.billing.period.whole_start
+        one.billing.period.whole
         for one in found
         if any(
             one.billing.period.start < end and start < one.billing.period.end
             for start, end in spans
         )
     }
-    return [one for one in found if one.billing.period.whole_start in wholes]
+    return [one for one in found if one.billing.period.whole in wholes]

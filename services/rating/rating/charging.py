@@ -80,7 +80,7 @@ def _made(
     measure: Measure,
     watermark: datetime | None,
 ) -> list[Charge]:
-    left: dict[tuple[str, datetime], Decimal] = {}
+    left: coupon.Left = {}
     balances: dict[tuple[str, str], Balance] = {}
     rolled: dict[str, dict[str, Decimal]] = {}
     coupons = [(fact.at, _coupon(fact)) for fact in subscription.timeline.coupons]

@@ -86,13 +86,28 @@ async def publish(
         if expected is not None and expected != revision:
             raise RevisionChanged(expected, revision)
         version = before.version + 1 if before is not None else 1
-        after = await plans.publish(tx, one.slug, version, dict(one.body), dict(one.units))
+        after = await plans.publish(tx, one.slug, version, without_nulls(one.body), dict(one.units))
         versions[one.slug] = version
         made.append(Published(one, before, after))
     if versions:
         revision += 1
         await catalog.record(tx, revision, versions, actor=actor, reason=reason)
     return revision, made
+
+
+def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's body without the fields of prices that are null, which are fields left out: other
+    processes may be of a version that refuses some of them."""
+    said = dict(body)
+    if isinstance(said.get("prices"), list):
+        said["prices"] = [_said(price) for price in said["prices"]]
+    if isinstance(said.get("add_ons"), list):
+        said["add_ons"] = [without_nulls(add_on) for add_on in said["add_ons"]]
+    return said
+
+
+def _said(price: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in price.items() if value is not None}
 
 
 def log_published(revision: int, made: Sequence[Published], actor: str, reason: str) -> None:

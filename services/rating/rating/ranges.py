@@ -60,13 +60,8 @@ def begun_in(subscription: Subscription, plans: Plans, span: Span, *, by: dateti
     near = billing_periods(subscription, plans, by=by, spans=[span])
     begins: dict[Span, datetime] = {}
     for one in near:
-        begins.setdefault(_whole(one), one.billing.period.start)
-    return [one for one in near if start <= begins[_whole(one)] < end]
-
-
-def _whole(one: Billed) -> Span:
-    # A month and a year begin together; only with its end is a period the same.
-    return one.billing.period.whole_start, one.billing.period.whole_end
+        begins.setdefault(one.billing.period.whole, one.billing.period.start)
+    return [one for one in near if start <= begins[one.billing.period.whole] < end]
 
 
 def spans_of(found: Iterable[Billed]) -> list[Span]:

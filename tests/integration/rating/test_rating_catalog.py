@@ -71,18 +71,21 @@ async def test_one_bad_plan_and_none_is_published(client: httpx.AsyncClient) -> 
 
 async def test_a_plan_can_be_tried_without_publishing_it(client: httpx.AsyncClient) -> None:
     async def put(amount: str, dry_run: bool) -> httpx.Response:
-        body = PLAN | {"prices": [fee(amount)]}
+        body = PLAN | {"prices": [flat(amount) | {"meter": None, "unit_amount": None}]}
         return await client.put("/v1/plans/a", params={"dry_run": dry_run}, json=body)
+
+    def flat(amount: str) -> dict[str, Any]:
+        return {"slug": "base", "model": "flat", "amount": amount}
 
     assert (await put("1", True)).json()["version"] == 1
     assert (await client.get("/v1/plans/a")).status_code == 404
     await put("1", False)
     told = (await put("2", True)).json()
-    assert (told["version"], told["prices"]) == (2, [fee("2")])
+    assert (told["version"], told["prices"]) == (2, [flat("2")])
     assert (await put("1.00", True)).json()["version"] == 1
     refused(await put("-1", True), 422, "invalid_price")
     seen = (await client.get("/v1/plans/a")).json()
-    assert (seen["version"], seen["prices"]) == (1, [fee("1")])
+    assert (seen["version"], seen["prices"]) == (1, [flat("1")])
 
 
 async def test_a_dry_run_says_what_would_change_and_who_is_on_what(

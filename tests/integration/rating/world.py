@@ -251,7 +251,7 @@ def text(instant: datetime) -> str:
 
 
 def fee(amount: str, slug: str = "base") -> dict[str, Any]:
-    return {"slug": slug, "meter": None, "model": "flat", "amount": amount}
+    return {"slug": slug, "model": "flat", "amount": amount}
 
 
 def per_unit(meter: str, unit_amount: str, **more: Any) -> dict[str, Any]:

@@ -271,8 +271,18 @@ def test_an_export_does_not_mix_with_other_files(
     _, err = plan("export", "-o", str(folder), code=1)
     assert "old.yml: not of this export" in err
     assert (folder / "plans" / "pro.yaml").read_text(encoding="utf-8") == PLANS
+    strange = folder / "docker-compose.yaml"
+    strange.write_text("services: {}", encoding="utf-8")
+    _, err = plan("export", "-o", str(folder), "--replace", code=1)
+    assert "docker-compose.yaml: no catalog" in err
+    assert old.exists()
+    strange.unlink()
+    hidden = folder / ".github" / "ci.yml"
+    hidden.parent.mkdir()
+    hidden.write_text("on: push", encoding="utf-8")
     plan("export", "-o", str(folder), "--replace")
     assert not old.exists()
+    assert hidden.exists()
     assert [item.name for item in read_files(folder)["plans"]] == ["pro"]
     _, err = plan("export", "-o", str(folder / "meters.yaml"), code=1)
     assert err.startswith("error: ")
@@ -319,6 +329,7 @@ def test_tenants_are_no_part_of_a_catalog(plan: PlanCommand, tmp_path: Path) -> 
         ("a: [", "line 1: not YAML"),
         ("meters:\n- {slug: a, unit: x, 'unit': y}", "line 2: the key 'unit' stands twice"),
         ("plans: []\nplans: []", "line 2: the key 'plans' stands twice"),
+        ("plans: [{1: a, '1': b}]", "the key '1' stands twice"),
         (
             "plans: [{slug: a, tiers: [{amount: '1', amount: '2'}]}]",
             "the key 'amount' stands twice",

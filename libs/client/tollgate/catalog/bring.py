@@ -19,6 +19,10 @@ from tollgate.errors import ProblemError
 
 T = TypeVar("T")
 PAUSE_SECONDS: Final = 0.3
+LEARNS: Final = frozenset(
+    f"unknown_{kind}" for kind in ("meter", "plan", "tenant", "subscription", "reference")
+)
+"""Refusals that heal when a service has learnt what another one has taken."""
 Done = tuple[str, str, str]
 """(kind, name, what happened)."""
 
@@ -39,7 +43,7 @@ class Patience:
             try:
                 return step()
             except ProblemError as error:
-                learning = error.code.startswith("unknown_") or error.status >= 500
+                learning = error.code in LEARNS or error.status >= 500
                 if not learning or time.monotonic() > self._deadline:
                     raise
             time.sleep(PAUSE_SECONDS)

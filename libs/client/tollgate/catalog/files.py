@@ -44,9 +44,13 @@ def read_files(path: Path) -> Catalog:
 
 
 def yaml_files(folder: Path) -> list[Path]:
-    """The files that a folder's catalog is read from."""
+    """The files that a folder's catalog is read from: what is hidden is not."""
     return sorted(
-        one for one in folder.rglob("*") if one.suffix in (".yaml", ".yml") and one.is_file()
+        one
+        for one in folder.rglob("*")
+        if one.suffix in (".yaml", ".yml")
+        and one.is_file()
+        and not any(part.startswith(".") for part in one.relative_to(folder).parts)
     )
 
 
@@ -145,8 +149,9 @@ def write_folder(
     catalog: Mapping[str, list[dict[str, Any]]], folder: Path, *, replace: bool = False
 ) -> list[Path]:
     """A catalog as a folder: `meters.yaml`, and a file for each plan and rule. Other files of a
-    catalog in the folder would be read with them: with `replace` they are removed, otherwise
-    `BadCatalog` is raised before anything is written."""
+    catalog in the folder would be read with them: with `replace` they are removed, otherwise, and
+    where there are YAML files of something else, `BadCatalog` is raised before anything is
+    written."""
     texts = {Path("meters.yaml"): write({"meters": catalog.get("meters", [])})}
     for kind in ("plans", "rules"):
         for body in catalog.get(kind, []):
@@ -154,16 +159,33 @@ def write_folder(
     files = {folder / path: text for path, text in texts.items() if text}
     try:
         others = [path for path in yaml_files(folder) if path not in files]
-        if others and not replace:
-            named = ", ".join(str(path) for path in others[:5]) + (", ..." if others[5:] else "")
+        strange = [path for path in others if not _is_catalog(path)]
+        if strange:
             raise BadCatalog(
-                f"{named}: not of this export, and would be read with it: --replace removes"
+                f"{_named(strange)}: no catalog, but would be read with it: name another folder"
             )
-        for path in others:
-            path.unlink()
+        if others and not replace:
+            raise BadCatalog(
+                f"{_named(others)}: not of this export, and would be read with it: "
+                "--replace removes"
+            )
         for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        for path in others:
+            path.unlink()
     except OSError as error:
         raise BadCatalog(f"{error.filename or folder}: {error.strerror or error}") from None
     return list(files)
+
+
+def _is_catalog(path: Path) -> bool:
+    try:
+        read(_content(path), str(path))
+    except BadCatalog:
+        return False
+    return True
+
+
+def _named(paths: list[Path]) -> str:
+    return ", ".join(str(path) for path in paths[:5]) + (", ..." if paths[5:] else "")

@@ -1,6 +1,5 @@
 """YAML as a catalog is written in it: what is refused here, and in which line."""
 
-from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -32,13 +31,13 @@ class _Loader(yaml.SafeLoader):
         """While it is as it was written: later, keys that are merged in (`<<`) stand twice by
         right."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen: set[Hashable] = set()
+        seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
+                if key.value in seen:
                     line = _line(key.start_mark)
                     raise BadYaml(f"{line}the key {key.value!r} stands twice in one mapping")
-                seen.add((key.tag, key.value))
+                seen.add(key.value)
         return node
 
 

@@ -28,8 +28,8 @@ MAX_PERIODS = 10_000
 KIND = "coupon"
 """Of the line by which it lowers a charge."""
 
-Left = MutableMapping[tuple[str, datetime], Decimal]
-"""How much of a coupon's amount is left, by coupon and begin of the whole period."""
+Left = MutableMapping[tuple[str, tuple[datetime, datetime]], Decimal]
+"""How much of a coupon's amount is left, by coupon and whole period."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def read_coupon(fields: Fields, taken: set[str]) -> Coupon:
 
 def lowered(coupon: Coupon, billing: BillingPeriod, dues: Sequence[Due], left: Left) -> list[Due]:
     """`dues` with what the coupon takes off; `left` is used up by it."""
-    key = (coupon.slug, billing.period.whole_start)
+    key = (coupon.slug, billing.period.whole)
     order = sorted(range(len(dues)), key=lambda place: (dues[place].due_at, place))
     made = list(dues)
     for place in order:

@@ -67,9 +67,11 @@ class Credits:
 
 @dataclass
 class Grant:
-    """Credit that was bought: `left` of it until `expires_at` (None: for ever)."""
+    """Credit that was bought, for the whole period `of`: `left` of it until `expires_at` (None:
+    for ever)."""
 
     bought_at: datetime
+    of: tuple[datetime, datetime]
     expires_at: datetime | None
     left: Decimal
 
@@ -115,7 +117,7 @@ def read_credits(fields: Fields, taken: set[str]) -> Credits:
 def bought(credits: Credits, billing: BillingPeriod, balance: Balance) -> list[Due]:
     """The purchase of the period, which is added to the balance."""
     period = billing.period
-    if any(grant.bought_at >= period.whole_start for grant in balance.grants):
+    if any(grant.of == period.whole for grant in balance.grants):
         return []  # A later part of a period that was cut.
     if credits.every == "once" and balance.grants:
         return []
@@ -123,7 +125,7 @@ def bought(credits: Credits, billing: BillingPeriod, balance: Balance) -> list[D
     if credits.expires_after is not None:
         first = billing.recurrence.index(period.start)
         expires_at = billing.recurrence.bounds(first + credits.expires_after)[0]
-    balance.grants.append(Grant(period.start, expires_at, credits.amount))
+    balance.grants.append(Grant(period.start, period.whole, expires_at, credits.amount))
     description = credits.description or f"Prepaid credit of {plain(credits.amount)}"
     return [
         Due(

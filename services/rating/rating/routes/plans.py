@@ -13,7 +13,7 @@ from rating.errors import UNKNOWN_PLAN, refuse
 from rating.meter_fit import meter_faults, named_meters
 from rating.plan import Plan, read_plan
 from rating.prices.fields import FieldError
-from rating.publishing import Wanted, faults, log_published, publish, says_the_same
+from rating.publishing import Wanted, faults, log_published, publish, says_the_same, without_nulls
 from rating.schemas import SLUG, PlanList, PlanOut
 from rating.store import plans
 
@@ -52,7 +52,9 @@ async def put_plan(
         return PlanOut.of(newest)
     units = await units_of(request, body, plan, wrong, "body.")
     if dry_run:
-        return PlanOut.said(slug, newest.version + 1 if newest is not None else 1, body)
+        return PlanOut.said(
+            slug, newest.version + 1 if newest is not None else 1, without_nulls(body)
+        )
     async with pool.acquire() as connection, connection.transaction():
         revision, [made] = await publish(connection, [Wanted(slug, body, plan, units)])
     log_published(revision, [made], "", "")
