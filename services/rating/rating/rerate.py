@@ -85,9 +85,8 @@ async def examine(
                 begun = [part for part in begun if part.plan.slug == scope.correction.plan]
             periods += len(begun)
             spans = spans_of(begun)
-            if scope.correction is None:
-                facts = []
-            else:
+            facts: list[Fact] = []
+            if scope.correction is not None:
                 facts = correct(one, scope.correction, spans, now=now, actor=actor, reason=reason)
             if spans and (facts or scope.correction is None):
                 rerated.append(Rerated(one, tuple(facts), spans))
@@ -101,31 +100,28 @@ async def _lines(
     """The charges that change: those that are rated again, and those of later periods that follow
     from them. Other versions may have other billing periods, and a plan may remember earlier ones.
     """
-    subscriptions_of = [one.subscription for one in rerated] + [one.after for one in rerated]
-    plans = await book.load(tx, {key for one in subscriptions_of for key in keys_of(one)})
-    remembering = {one.subscription.id for one in rerated if remembers(one.after, plans)}
-    usage = Once(StoredUsage())
-    known = await charges.known(tx, [], [one.subscription.id for one in rerated])
+    histories = [history for one in rerated for history in (one.subscription, one.after)]
+    plans = await book.load(tx, {key for history in histories for key in keys_of(history)})
     spans = {
         one.subscription.id: [one.following]
-        if one.facts or one.subscription.id in remembering
+        if one.facts or remembers(one.after, plans)
         else one.spans
         for one in rerated
     }
+    usage = Once(StoredUsage())
     made = await assess(tx, usage, [one.after for one in rerated], plans, spans, now=now)
     corrected = [one.subscription for one in rerated if one.facts]
     before = await assess(tx, usage, corrected, plans, spans, now=now)
     differing = _differing(before, made)
     rated = {
-        one.subscription.id: [one.following]
-        if not one.facts and one.subscription.id in remembering
-        else one.spans
+        one.subscription.id: one.spans if one.facts else spans[one.subscription.id]
         for one in rerated
     }
 
     def is_asked_for(charge: Charge) -> bool:
         return charge.id in differing or lies_in(charge.period_from, rated[charge.subscription])
 
+    known = await charges.known(tx, [], list(spans))
     return repriced(
         {id: one for id, one in known.items() if is_asked_for(one)},
         [one for one in made if is_asked_for(one)],
