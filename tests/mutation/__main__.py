@@ -35,7 +35,10 @@ TESTS: Final = (
     "tests/unit/common/test_money.py",
     "tests/unit/common/test_periods.py",
     "tests/unit/common/test_recurrence.py",
+    "tests/support/routes.py",
 )
+WITHOUT: Final = ("test_rating_previews.py", "test_rating_spans.py")
+"""Of histories rather than prices, and seconds for each mutant."""
 CONFIGURATION: Final = f"""
 [tool.pytest.ini_options]
 asyncio_mode = "auto"
@@ -132,8 +135,10 @@ def prepare() -> None:
     shutil.rmtree(SCRATCH / "tests", ignore_errors=True)
     for test in TESTS:
         copy(ROOT / test, SCRATCH / test)
-    for package in ("tests", "tests/unit", "tests/unit/rating", "tests/unit/common"):
-        (SCRATCH / package / "__init__.py").touch()
+    for name in WITHOUT:
+        (SCRATCH / "tests/unit/rating" / name).unlink()
+    for package in ("", "unit", "unit/rating", "unit/common", "support"):
+        (SCRATCH / "tests" / package / "__init__.py").touch()
     (SCRATCH / "tests/conftest.py").write_text(CONFTEST)
     copy(ROOT / "docs", SCRATCH / "docs")
     (SCRATCH / "pyproject.toml").write_text(CONFIGURATION)
