@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.money import UnknownCurrency, allocate, exponent, plain, round_line
+from common.money import UnknownCurrency, allocate, currencies, exponent, plain, round_line
 
 AMOUNTS = st.decimals(
     min_value=Decimal("-1e20"), max_value=Decimal("1e20"), places=18, allow_nan=False
@@ -53,6 +53,14 @@ def test_rounding_is_near_symmetric_and_done_once(amount: Decimal, currency: str
 def test_what_is_no_currency_is_refused(code: str, said: str) -> None:
     with pytest.raises(UnknownCurrency, match=f"{code}.* {said}"):
         exponent(code)
+
+
+def test_the_currencies_are_those_that_have_an_exponent() -> None:
+    found = currencies()
+    assert {"USD", "JPY", "KWD", "CLF"} <= set(found)
+    assert "XAU" not in found
+    assert found == sorted(found)
+    assert all(exponent(one) >= 0 for one in found)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,23 @@ def test_it_is_what_the_events_one_by_one_cost(amounts: list[Decimal]) -> None:
     assert rate(made, by_sum, context).amount == rate(made, by_event, context).amount
 
 
+@pytest.mark.parametrize(
+    ("more", "unit_amount"),
+    [
+        ({}, "0.0299"),
+        ({"fixed_amount": "0.3"}, None),
+        ({"min_per_event": "0.1"}, None),
+        ({"max_per_event": "9"}, None),
+    ],
+)
+def test_a_line_has_a_unit_amount_where_nothing_but_the_rate_makes_it(
+    more: dict[str, str], unit_amount: str | None
+) -> None:
+    made = price(model="percentage", rate="0.0299", **more)
+    [line] = rate(made, Usage(Decimal(100), Seen(amounts=(Decimal(100),))), Context("USD")).lines
+    assert line.unit_amount == (None if unit_amount is None else Decimal(unit_amount))
+
+
 def test_a_sum_that_was_corrected_below_zero_costs_its_events() -> None:
     made = rate(price(**FEES), Usage(Decimal(-5), Seen(count=2)), Context("USD"))
     assert made.amount == Decimal("0.6")
@@ -69,7 +86,11 @@ def test_what_looks_at_each_event_is_refused_there_and_says_what_to_do(
     assert instead in error.message
     assert read_plan(plan({**PAYMENTS, "free_events": "0"}))[1] == []
     with pytest.raises(ValueError, match=name):
-        rate(price(**FEES, **{name: "5"}), Usage(Decimal(1), Seen(count=1)), Context("USD"))
+        rate(
+            price(**FEES, **{name: "5"}),
+            Usage(Decimal(1), Seen(count=1)),
+            Context("USD"),
+        )
 
 
 def test_the_amounts_are_those_of_a_meter_that_adds_them_up() -> None:
