@@ -19,9 +19,6 @@ from rating.store import charges, subscriptions, tenants
 from rating.store.usage import StoredUsage
 from rating.subscription import LATEST, Subscription
 
-BATCH = 100
-"""Subscriptions that are rated before others get a turn in the process."""
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -75,7 +72,8 @@ async def examine(
     """Batch by batch what a re-rating of the billing periods that have begun `by` would do; writes
     nothing. With the tenants locked, it is what `bring_about` then does. Raises `NoVariant` where a
     version is not sold to somebody."""
-    async for found in _subscriptions(tx, scope):
+    plan = None if scope.correction is None else scope.correction.plan
+    async for found in subscriptions.batches(tx, scope.tenants, plan):
         plans = await book.load(tx, {key for one in found for key in keys_of(one)})
         rerated: list[Rerated] = []
         periods = 0
@@ -146,16 +144,3 @@ async def bring_about(tx: Any, rerated: Iterable[Rerated]) -> None:
         else:
             for span in one.spans:
                 await subscriptions.mark(tx, one.subscription, span)
-
-
-async def _subscriptions(tx: Any, scope: Scope) -> AsyncIterator[list[Subscription]]:
-    plan = None if scope.correction is None else scope.correction.plan
-    if scope.tenants is not None:
-        keys = sorted(set(scope.tenants))
-        for first in range(0, len(keys), BATCH):
-            yield await subscriptions.of_tenants(tx, keys[first : first + BATCH])
-        return
-    after = ""
-    while found := await subscriptions.page(tx, None, plan, after, BATCH):
-        yield found
-        after = found[-1].id

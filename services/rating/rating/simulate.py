@@ -1,7 +1,7 @@
 """Simulates a draft plan over a past period: reads and rates twice, and writes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,8 +21,6 @@ from rating.store.usage import StoredUsage
 from rating.subscription import Subscription
 
 T = TypeVar("T")
-BATCH = 100
-"""Subscriptions that are rated before others get a turn in the process."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ async def simulate(
     outcomes: list[Outcome] = []
     skipped: list[Skipped] = []
     drafts: dict[PlanKey, PlanVersion] = {}
-    async for found in _subscriptions(connection, asked):
+    async for found in subscriptions.batches(connection, asked.tenants, asked.draft.plan):
         plans = dict(await book.load(connection, {key for one in found for key in keys_of(one)}))
         fit: list[Subscription] = []
         spans: dict[str, list[Span]] = {}
@@ -126,19 +124,6 @@ async def _revenues(
     for charge in await assess(connection, usage, found, plans, spans, now=now):
         charges[charge.subscription].append(charge)
     return {id: revenue(those, spans[id]) for id, those in charges.items()}
-
-
-async def _subscriptions(connection: Any, asked: Asked) -> AsyncIterator[list[Subscription]]:
-    """Those that may have been on the plan, in batches."""
-    if asked.tenants is not None:
-        tenants = sorted(set(asked.tenants))
-        for first in range(0, len(tenants), BATCH):
-            yield await subscriptions.of_tenants(connection, tenants[first : first + BATCH])
-        return
-    after = ""
-    while found := await subscriptions.page(connection, None, asked.draft.plan, after, BATCH):
-        yield found
-        after = found[-1].id
 
 
 def _add_drafts(

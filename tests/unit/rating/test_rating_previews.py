@@ -38,7 +38,7 @@ def previewed(
 ) -> tuple[list[Repriced], Subscription]:
     """The preview's lines, and the subscription as approval makes it."""
 
-    async def found(tx: Any, scope: Scope) -> AsyncIterator[list[Subscription]]:
+    async def found(tx: Any, tenants: Any, plan: Any) -> AsyncIterator[list[Subscription]]:
         yield [one]
 
     async def known(tx: Any, ids: Sequence[str], whole: Sequence[str]) -> dict[str, Charge]:
@@ -58,7 +58,7 @@ def previewed(
         said = {"by": NOW, "now": NOW, "actor": "ann", "reason": "typo"}
         return [batch async for batch in examine(None, book, scope, **said)]
 
-    monkeypatch.setattr(rerate, "_subscriptions", found)
+    monkeypatch.setattr(rerate.subscriptions, "batches", found)
     monkeypatch.setattr(rerate.charges, "known", known)
     monkeypatch.setattr(assess, "_measure", measured)
     [batch] = asyncio.run(examined())

@@ -1,6 +1,6 @@
 """Subscriptions with their histories, and the marks that make the worker rate them again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,9 @@ import msgspec
 from common.contracts.topics import shard_of
 from rating.history import Fact
 from rating.subscription import Subscription, plan_spans
+
+BATCH = 100
+"""Subscriptions that are rated before others get a turn in the process."""
 
 _SELECT = """
     SELECT subscription.id, subscription.tenant, tenant.currency, tenant.billing_day,
@@ -121,6 +124,22 @@ async def add(tx: Any, subscription: Subscription) -> None:
         subscription.end,
     )
     await record(tx, subscription, subscription.facts)
+
+
+async def batches(
+    connection: Any, tenants: Sequence[str] | None, plan: str | None
+) -> AsyncIterator[list[Subscription]]:
+    """Batch by batch the subscriptions of those tenants; with None those that were, are or will be
+    on the plan, or all."""
+    if tenants is not None:
+        keys = sorted(set(tenants))
+        for first in range(0, len(keys), BATCH):
+            yield await of_tenants(connection, keys[first : first + BATCH])
+        return
+    after = ""
+    while found := await page(connection, None, plan, after, BATCH):
+        yield found
+        after = found[-1].id
 
 
 async def record(tx: Any, subscription: Subscription, facts: Iterable[Fact]) -> None:
